@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# amt-xdp. `make help` lists the targets; every variable can be set on the command line.
+
+CC        ?= gcc
+CLANG     ?= clang
+LLVM_STRIP ?= llvm-strip
+BPFTOOL   ?= $(shell command -v bpftool || echo /usr/sbin/bpftool)
+PREFIX    ?= /usr/local
+DESTDIR   ?=
+SANITIZE  ?= 0
+V         ?= 0
+
+VERSION := 0.1.0
+O       := $(if $(filter 1,$(SANITIZE)),build/asan,build)
+Q       := $(if $(filter 1,$(V)),,@)
+say      = @printf '  %-8s %s\n' '$(1)' '$(2)'
+
+PACKAGES := libbpf libxdp libevent_core libevent_extra jansson libconfuse libmnl libcap-ng
+WARN     := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
+CPPFLAGS += -D_GNU_SOURCE -DAMT_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(O) \
+            $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+CFLAGS   ?= -O2 -g
+ALL_CFLAGS := -std=gnu11 $(WARN) -fno-strict-aliasing $(CFLAGS) -MMD -MP
+LDLIBS   += $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+ifeq ($(SANITIZE),1)
+ALL_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LDFLAGS    += -fsanitize=address,undefined
+endif
+MULTIARCH  := $(shell $(CC) -print-multiarch 2>/dev/null)
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter \
+              -Iinclude -Ibpf $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH))
+
+# ---- sources -------------------------------------------------------------------------------------
+
+MODULES  := base proto relay datapath control
+LIB_SRC  := $(foreach m,$(MODULES),$(wildcard user/$(m)/*.c))
+LIB_OBJ  := $(LIB_SRC:%.c=$(O)/%.o)
+LIB      := $(O)/libamt.a
+PROGRAMS := $(patsubst user/%.c,%,$(wildcard user/*.c))
+BPF_SRC  := $(wildcard bpf/*.bpf.c)
+BPF_OBJ  := $(BPF_SRC:bpf/%.bpf.c=$(O)/bpf/%.bpf.o)
+SKEL     := $(BPF_SRC:bpf/%.bpf.c=$(O)/skel/%.skel.h)
+UNIT     := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+BPFTEST  := $(patsubst tests/bpf/%.c,$(O)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
+BENCH    := $(patsubst tests/bench/%.c,$(O)/tests/bench/%,$(wildcard tests/bench/*.c))
+FUZZ     := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+TEST_HELPERS = $(patsubst %.c,$(O)/%.o,$(wildcard tests/$(1)/helper_*.c))
+
+.PHONY: all help programs tests setup run test bench check format fuzz clean install uninstall
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: programs ## build everything that an operator needs (build/)
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | \
+		awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+programs: $(PROGRAMS:%=$(O)/%)
+
+tests: programs $(UNIT) $(BPFTEST) ## build the tests
+
+setup: ## install what is missing (Debian packages)
+	@scripts/setup
+
+run: ## the whole way, live: source, relay, gateways; STREAM=FILE streams a file of yours
+	@scripts/setup run
+	@$(MAKE) --no-print-directory programs
+	@scripts/demo $(if $(STREAM),--stream '$(STREAM)')
+
+test: ## unit, BPF and end-to-end tests, with sanitizers; ONLY='pattern ...' chooses
+	@scripts/setup test
+	@$(MAKE) --no-print-directory SANITIZE=1 tests
+	@tests/run build/asan $(ONLY)
+
+bench: ## measure, as ratios in one run; JSON=FILE writes the figures
+	@scripts/setup test
+	@$(MAKE) --no-print-directory programs $(BENCH)
+	@tests/bench/run $(if $(JSON),--json '$(JSON)') $(BENCH_FLAGS)
+
+check: ## format, shellcheck, cppcheck, man pages
+	@scripts/setup check
+	@scripts/check
+
+format: ## put all C files into the project's format
+	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
+
+fuzz: $(FUZZ) ## build the fuzz targets (clang, libFuzzer)
+
+clean: ## remove build/
+	$(Q)rm -rf build
+
+# ---- rules ---------------------------------------------------------------------------------------
+
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
+	$(call say,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(LLVM_STRIP) -g $@
+
+$(O)/skel/%.skel.h: $(O)/bpf/%.bpf.o
+	$(call say,SKEL,$@)
+	@mkdir -p $(@D)
+	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
+
+$(O)/user/%.o: user/%.c Makefile | $(SKEL)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c $< -o $@
+
+$(LIB): $(LIB_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(PROGRAMS:%=$(O)/%): $(O)/%: $(O)/user/%.o $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+
+$(O)/tests/%.o: tests/%.c Makefile | $(SKEL)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -Itests $(ALL_CFLAGS) -c $< -o $@
+
+.SECONDEXPANSION:
+$(UNIT) $(BPFTEST): $(O)/tests/%: $(O)/tests/%.o $$(call TEST_HELPERS,$$(notdir $$(patsubst %/,%,$$(dir $$*)))) $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(LDLIBS)
+
+$(BENCH): $(O)/tests/%: $(O)/tests/%.o $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+
+# libFuzzer needs clang; the sources it covers are compiled with the target, instrumented
+$(FUZZ): $(O)/tests/fuzz/%: tests/fuzz/%.c $(wildcard user/base/*.c user/proto/*.c)
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)clang $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined $^ -o $@ $(LDLIBS)
+
+# ---- installation --------------------------------------------------------------------------------
+
+SBIN := $(DESTDIR)$(PREFIX)/sbin
+BIN  := $(DESTDIR)$(PREFIX)/bin
+MAN  := $(DESTDIR)$(PREFIX)/share/man
+
+install: programs ## into $(PREFIX), /usr/local by default
+	install -d $(SBIN) $(BIN) $(MAN)/man5 $(MAN)/man7 $(MAN)/man8
+	install -m 755 $(O)/amtd $(O)/amt-ctl $(SBIN)
+	install -m 755 $(O)/amt-load $(BIN)
+	for page in man/*.5 man/*.7 man/*.8; do \
+		if [ -f $$page ]; then install -m 644 $$page $(MAN)/man$${page##*.}; fi; done
+
+uninstall: ## remove what install put there
+	rm -f $(SBIN)/amtd $(SBIN)/amt-ctl $(BIN)/amt-load
+	for page in man/*.[578]; do rm -f $(MAN)/man$${page##*.}/$${page##*/}; done
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

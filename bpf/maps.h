@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Every map of the packet path, once for both objects; keys and values are in <amt/maps.h>. Sizes
+ * marked "set by amtd" are given before loading. All are pinned under their own name.
+ */
+#ifndef AMT_BPF_MAPS_H
+#define AMT_BPF_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <amt/counters.h>
+#include <amt/maps.h>
+
+/* 0 -> policies and lease. Written by amtd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct amt_config);
+} config SEC(".maps");
+
+/* 0 current, 1 previous -> response MAC key. Written by amtd; root only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct amt_secret);
+} secrets SEC(".maps");
+
+/* (source, group) -> group id and how it travels. Written by amtd; max_entries set by amtd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct amt_group_key);
+	__type(value, struct amt_group);
+} groups SEC(".maps");
+
+/* group id -> its slots of block_list. Plain stores by amtd; max_entries set by amtd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct amt_group_blocks);
+} group_blocks SEC(".maps");
+
+/* slot -> block id. Plain stores by amtd; max_entries set by amtd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct amt_block_ref);
+} block_list SEC(".maps");
+
+/* block id -> endpoint and number of members. Plain stores by amtd; max_entries set by amtd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct amt_block);
+} blocks SEC(".maps");
+
+/* block id * AMT_BLOCK_MEMBERS + i -> IPv4 gateway. Plain stores by amtd, who sets the size. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct amt_member4);
+} fanout4 SEC(".maps");
+
+/* block id * AMT_BLOCK_MEMBERS + i -> IPv6 gateway. Plain stores by amtd, who sets the size. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct amt_member6);
+} fanout6 SEC(".maps");
+
+/* endpoint id -> what its copies share. Written by amtd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AMT_ENDPOINTS_MAX);
+	__type(key, __u32);
+	__type(value, struct amt_endpoint);
+} endpoints SEC(".maps");
+
+/* next hop id -> MACs. Written by amtd, who sets the size. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct amt_nexthop);
+} nexthops SEC(".maps");
+
+/* tunnel id -> the record to inspect and adopt; no program reads it. Plain stores by amtd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct amt_tunnel);
+} tunnels SEC(".maps");
+
+/* slot -> attached interface; no program reads it. Written by amtd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AMT_INTERFACES_MAX);
+	__type(key, __u32);
+	__type(value, struct amt_interface);
+} interfaces SEC(".maps");
+
+/* group id -> packets, octets, drops. Written by the programs; max_entries set by amtd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct amt_group_counters);
+} group_counters SEC(".maps");
+
+/* enum amt_counter -> value, the data counters only. Written by the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, AMT_DATA_COUNTERS_NUM);
+	__type(key, __u32);
+	__type(value, __u64);
+} counters SEC(".maps");
+
+/* Slow-path packets and requests for amtd: struct amt_event, then octets. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} events SEC(".maps");
+
+/* A devmap of n equal entries, each (uplink, egress program), clones a frame n times. */
+struct amt_clone_map {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, AMT_BLOCK_MEMBERS);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct bpf_devmap_val));
+};
+
+/* uplink * AMT_CLONES_STRIDE + n -> devmap that makes n copies. Written by amtd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, AMT_UPLINKS_MAX *AMT_CLONES_STRIDE);
+	__type(key, __u32);
+	__array(values, struct amt_clone_map);
+} clones SEC(".maps");
+
+/* index by recirculate_size() -> devmap that sends that many copies into the internal veth pair.
+ * Written by amtd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, AMT_RECIRCULATE_MAX + 1);
+	__type(key, __u32);
+	__array(values, struct amt_clone_map);
+} recirculate SEC(".maps");
+
+/* CPU -> the fan-out program. Written by amtd; max_entries set by amtd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_CPUMAP);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct bpf_cpumap_val));
+} cpus SEC(".maps");
+
+#endif

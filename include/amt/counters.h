@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Every counter and drop reason, once: X(NAME, "help"). The lower-case name is what `amt-ctl
+ * stats`, JSON and metrics show. The first list is counted by BPF programs in the pinned per-CPU
+ * map `counters`; the second by amtd in its own memory.
+ */
+#ifndef AMT_COUNTERS_H
+#define AMT_COUNTERS_H
+
+/* Packets handled and refused by the packet path. */
+#define AMT_DATA_COUNTERS(X)                                                                      \
+	X(PACKETS_IN, "multicast packets accepted for fan-out")                                   \
+	X(BYTES_IN, "inner octets of those")                                                      \
+	X(COPIES_OUT, "encapsulated copies handed to the uplink")                                 \
+	X(COPIES_BYTES, "inner octets of those")                                                  \
+	X(PACKETS_DIRECT, "packets fanned out by one broadcast")                                  \
+	X(PACKETS_RECIRCULATED, "packets fanned out through the internal veth pair")              \
+	X(PACKETS_TC, "packets fanned out by the TC program")                                     \
+	X(NO_GROUP, "multicast packets that no tunnel wants")                                     \
+	X(NO_MEMBER, "packets of a known group without members")                                  \
+	X(LEASE_EXPIRED, "packets refused because amtd has been gone for one GMI")                \
+	X(WRONG_UPSTREAM, "packets of a group from another interface than its upstream")          \
+	X(TTL_EXPIRED, "inner TTL or hop limit of 1 or less")                                     \
+	X(LINK_LOCAL, "link-local scope destination")                                             \
+	X(MALFORMED, "inner headers or lengths that contradict each other")                       \
+	X(TOO_BIG, "inner datagrams over the group's smallest tunnel MTU")                        \
+	X(EVENT_LOST, "events dropped: ring full or over the rate limit")                         \
+	X(HEADROOM, "no room in front of the packet for the outer header")                        \
+	X(REDIRECT_FAILED, "the broadcast could not be started")                                  \
+	X(CURSOR_LOST, "copies dropped because their packet's cursor was gone")                   \
+	X(SURPLUS, "surplus copies of a recirculation broadcast, dropped on purpose")             \
+	X(NEXTHOP_UNRESOLVED, "copies dropped because the next hop had no MAC address")           \
+	X(ENDPOINT_INVALID, "blocks dropped because their endpoint was gone")                     \
+	X(CHECKSUM_UNFINISHED, "packets from a local sender whose UDP checksum was not finished") \
+	X(GSO_REFUSED, "GSO or GRO packets that the TC path cannot split")                        \
+	X(CLONE_FAILED, "copies that bpf_clone_redirect could not send")                          \
+	X(XMIT_DROPS, "copies that the uplink driver dropped at transmit")
+
+/* What amtd counts: messages by type and verdict, limits, upstream, housekeeping. */
+#define AMT_CONTROL_COUNTERS(X)                                                                   \
+	X(DISCOVERY_RECEIVED, "Relay Discovery messages")                                         \
+	X(ADVERTISEMENT_SENT, "Relay Advertisements sent")                                        \
+	X(REQUEST_RECEIVED, "Request messages")                                                   \
+	X(REQUEST_LINUX_P, "Requests with P where the Linux gateway puts it (Q-13)")              \
+	X(REQUEST_RATE_LIMITED, "Requests over the rate of their source address")                 \
+	X(QUERY_SENT, "Membership Queries sent")                                                  \
+	X(QUERY_LIMIT_SET, "Membership Queries sent with L set")                                  \
+	X(UPDATE_RECEIVED, "Membership Updates")                                                  \
+	X(UPDATE_ACCEPTED, "Membership Updates applied")                                          \
+	X(UPDATE_PREVIOUS_SECRET, "Updates authenticated by the previous secret")                 \
+	X(UPDATE_REPEATED_MAC, "Updates accepted for a repeated MAC (Q-4)")                       \
+	X(TEARDOWN_RECEIVED, "Teardown messages")                                                 \
+	X(TEARDOWN_ACCEPTED, "Teardown messages that ended a tunnel")                             \
+	X(SHORT_MESSAGE, "messages shorter than their type demands")                              \
+	X(BAD_VERSION, "messages with a version other than 0")                                    \
+	X(BAD_TYPE, "messages of a type that a relay does not take")                              \
+	X(DATA_FROM_GATEWAY, "Multicast Data sent to the relay (R-179)")                          \
+	X(BAD_MAC, "Updates whose response MAC is wrong")                                         \
+	X(TEARDOWN_BAD_MAC, "Teardowns whose response MAC is wrong")                              \
+	X(TEARDOWN_UNKNOWN, "Teardowns for a tunnel that is not there")                           \
+	X(ZERO_NONCE, "Discovery messages with nonce zero")                                       \
+	X(INNER_SHORT, "inner datagram cut off or lengths that contradict each other")            \
+	X(INNER_NOT_IP, "inner datagram that is neither IPv4 nor IPv6")                           \
+	X(INNER_PROTOCOL, "inner datagram that is neither IGMP nor MLD")                          \
+	X(INNER_TTL, "report with TTL or hop limit other than 1")                                 \
+	X(INNER_NO_ROUTER_ALERT, "report without router alert, in strict mode")                   \
+	X(INNER_IP_CHECKSUM, "wrong inner IPv4 header checksum")                                  \
+	X(INNER_CHECKSUM, "wrong IGMP or ICMPv6 checksum")                                        \
+	X(INNER_FRAGMENT, "report in an IP fragment")                                             \
+	X(REPORT_TYPE, "IGMP or MLD message that is not a report a relay takes")                  \
+	X(REPORT_SHORT, "report shorter than its records say")                                    \
+	X(RECORD_UNKNOWN, "group records of unknown type, skipped")                               \
+	X(RECORD_BAD_GROUP, "records for addresses that are not multicast or are link-local")     \
+	X(RECORD_BAD_SOURCE, "record sources that are no unicast address, skipped")               \
+	X(RECORD_SSM_EXCLUDE, "EXCLUDE records in the SSM range, ignored (R-149)")                \
+	X(RECORD_SSM_OLD, "IGMPv2 or MLDv1 messages in the SSM range, ignored (R-150)")           \
+	X(GROUP_NOT_PERMITTED, "records for groups that the configuration does not permit")       \
+	X(GATEWAY_NOT_PERMITTED, "messages from gateways that the configuration does not permit") \
+	X(TUNNEL_LIMIT, "Updates refused at the tunnel limit")                                    \
+	X(TUNNEL_PER_ADDRESS_LIMIT, "Updates refused at the limit of tunnels per address")        \
+	X(GROUP_LIMIT, "joins refused at the limit of groups per tunnel")                         \
+	X(SOURCE_LIMIT, "sources refused at the limit per group")                                 \
+	X(CHANNEL_LIMIT, "joins refused at the limit of channels")                                \
+	X(TUNNEL_CREATED, "tunnels made")                                                         \
+	X(TUNNEL_EXPIRED, "tunnels ended by their timer")                                         \
+	X(TUNNEL_LEFT, "tunnels ended because their last subscription went")                      \
+	X(MEMBERSHIP_EXPIRED, "subscriptions ended by their timer")                               \
+	X(SECRET_ROTATED, "new secrets")                                                          \
+	X(UPSTREAM_JOIN_FAILED, "upstream joins that the host stack refused")                     \
+	X(UPSTREAM_JOIN_RETRIED, "upstream joins tried again")                                    \
+	X(DATAPATH_FULL, "changes refused because a map is full")                                 \
+	X(NEXTHOP_CHANGED, "next hops that changed or were resolved")                             \
+	X(ROUTE_UNREACHABLE, "tunnels without a route")                                           \
+	X(FRAGMENTED, "too big datagrams sent as fragments (R-90)")                               \
+	X(ICMP_TOO_BIG_SENT, "ICMP errors sent to sources of too big datagrams (R-89, R-91)")     \
+	X(SEND_FAILED, "messages that the host stack would not send")                             \
+	X(ADOPTED_TUNNELS, "tunnels taken up again after a restart")
+
+enum amt_counter {
+#define AMT_COUNTER_ENUM(name, help) AMT_COUNT_##name,
+	AMT_DATA_COUNTERS(AMT_COUNTER_ENUM) AMT_DATA_COUNTERS_NUM,
+	AMT_CONTROL_COUNTERS_BEFORE = AMT_DATA_COUNTERS_NUM - 1,
+	AMT_CONTROL_COUNTERS(AMT_COUNTER_ENUM) AMT_COUNTERS_NUM
+#undef AMT_COUNTER_ENUM
+};
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Key and value of every pinned map: the contract between the BPF programs, amtd, amt-ctl and
+ * bpftool. Changing anything here changes AMT_SCHEMA_VERSION, because amtd adopts the maps of its
+ * predecessor only when version and sizes agree.
+ *
+ * Reading a packet's way through the maps:
+ *   groups[(source, group)] -> group id -> group_blocks[id] = (first, count)
+ *   block_list[first .. first + count) -> block ids
+ *   blocks[block] = (endpoint, member count); endpoints[endpoint] = what its copies share
+ *   fanout4/6[block * AMT_BLOCK_MEMBERS + i] -> member i -> nexthops[member.nexthop] -> MACs
+ */
+#ifndef AMT_MAPS_H
+#define AMT_MAPS_H
+
+#include <linux/types.h>
+#include <amt/addr.h>
+
+#define AMT_SCHEMA_VERSION 1
+
+#define AMT_BLOCK_MEMBERS   32	/* members a block has room for; a block never changes its place */
+#define AMT_UPLINKS_MAX	    16	/* interfaces that copies can leave by */
+#define AMT_INTERFACES_MAX  32	/* attached interfaces of one instance */
+#define AMT_RECIRCULATE_MAX 256 /* blocks one recirculation broadcast can carry: the veth ring */
+#define AMT_ENDPOINTS_MAX   256
+
+/* Value of `clones`' outer index: [uplink * AMT_CLONES_STRIDE + n], n copies, n = 1..32 */
+#define AMT_CLONES_STRIDE (AMT_BLOCK_MEMBERS + 1)
+
+/* What the packet path does for a packet that its group entry does not forbid. */
+enum amt_path {
+	AMT_PATH_XDP_DIRECT = 0, /* one block, broadcast from ingress; else recirculated */
+	AMT_PATH_XDP_RECIRCULATED = 1,
+	AMT_PATH_TC = 2, /* XDP passes the packet on, the TC program fans it out */
+};
+
+/* config.flags */
+#define AMT_CONFIG_TTL_KEEP	 0x0001 /* do not decrement the inner TTL */
+#define AMT_CONFIG_DSCP_FIXED	 0x0002 /* outer DSCP is config.dscp, not the inner one */
+#define AMT_CONFIG_UDP4_CHECKSUM 0x0004 /* compute the outer UDP checksum on IPv4 as well */
+#define AMT_CONFIG_TC_HOST	 0x0008 /* TC hands forwarded packets on to this host as well */
+
+/* `config`, array[1]. Written by amtd, read by every program. */
+struct amt_config {
+	__u32 schema; /* AMT_SCHEMA_VERSION */
+	__u32 flags;  /* AMT_CONFIG_* */
+	/* CLOCK_MONOTONIC ns until which the packet path may forward; amtd pushes it ahead by one
+	 * GMI every second, so a controller that never comes back ends its streams (R-114). */
+	__u64 lease_ns;
+	__u8 ttl;		   /* outer TTL / hop limit */
+	__u8 dscp;		   /* DSCP << 2, used with AMT_CONFIG_DSCP_FIXED */
+	__u16 cpus;		   /* entries of the cpumap that may be used */
+	__u32 recirculate_ifindex; /* our end of the internal veth pair that ingress sends to */
+	__u32 recirculate_peer;	   /* its other end, where the recirculation program runs */
+	__u32 events_per_second;   /* bound on `events` */
+};
+
+/* `secrets`, array[2]: [0] current, [1] previous (root only). Written by amtd. */
+struct amt_secret {
+	__u8 key[16];	    /* SipHash-2-4 key */
+	__u64 installed_ns; /* CLOCK_MONOTONIC, 0: no secret here */
+};
+
+/* Key of `groups`. source all zero: any source, that is (*,G). */
+struct amt_group_key {
+	struct amt_addr source;
+	struct amt_addr group;
+};
+
+/* Value of `groups`, hash. An (S,G) entry is complete by itself: no look at (*,G) after a hit. */
+struct amt_group {
+	__u32 id;		/* index of group_blocks and group_counters */
+	__u32 upstream_ifindex; /* where packets must come in; 0: any attached upstream */
+	__u32 path;		/* enum amt_path */
+	__u32 mtu;		/* largest inner datagram, in octets, that every tunnel carries */
+};
+
+/* Value of `group_blocks`, array, mmapable: which slots of block_list belong to the group.
+ * Switched by one aligned 8-byte store. */
+struct amt_group_blocks {
+	__u32 first;
+	__u32 count;
+};
+
+/* Value of `block_list`, array, mmapable. */
+struct amt_block_ref {
+	__u32 block;
+	__u32 reserved;
+};
+
+/* Value of `blocks`, array, mmapable: up to AMT_BLOCK_MEMBERS members of one endpoint. */
+struct amt_block {
+	__u32 endpoint;
+	__u32 count;
+};
+
+/* Value of `fanout4`, array, mmapable: one gateway. All in network byte order but nexthop. */
+struct amt_member4 {
+	__u8 gateway[4];
+	__be16 port;
+	__u16 nexthop; /* index of nexthops */
+} __attribute__((aligned(8)));
+
+/* Value of `fanout6`, array, mmapable. */
+struct amt_member6 {
+	__u8 gateway[16];
+	__be16 port;
+	__u16 nexthop;
+	__u32 reserved;
+} __attribute__((aligned(8)));
+
+/* endpoint.flags */
+#define AMT_ENDPOINT_VALID 0x01
+#define AMT_ENDPOINT_IPV6  0x02 /* outer family */
+#define AMT_ENDPOINT_ECN   0x04 /* copy the inner ECN field (gateway set E, R-103) */
+#define AMT_ENDPOINT_VLAN  0x08 /* write a VLAN tag */
+
+/* Value of `endpoints`, array: what many copies have in common. */
+struct amt_endpoint {
+	struct amt_addr relay; /* outer source address */
+	__be16 port;	       /* outer source port */
+	__u16 flags;	       /* AMT_ENDPOINT_* */
+	__be16 vlan_proto;     /* ETH_P_8021Q or ETH_P_8021AD */
+	__be16 vlan_tci;
+	__u32 uplink;	      /* 0..AMT_UPLINKS_MAX-1, see clones */
+	__u32 uplink_ifindex; /* of the device that frames are handed to (below a VLAN device) */
+	__u16 direct_max;     /* largest direct broadcast: transmit ring / 64 (design 4.3) */
+	__u16 block_max;      /* members a block is filled to: min(32, transmit ring / 16) */
+};
+
+/* nexthop.flags */
+#define AMT_NEXTHOP_VALID 0x01 /* MACs are good; else the copy is dropped as nexthop_unresolved */
+
+/* Value of `nexthops`, array. Id 0 is never valid. */
+struct amt_nexthop {
+	__u8 dmac[6];
+	__u8 smac[6];
+	__u32 ifindex;
+	__u32 flags;		 /* AMT_NEXTHOP_* */
+	__u32 users;		 /* tunnels that use it, for inspection */
+	struct amt_addr address; /* the neighbour */
+};
+
+/* tunnel.flags */
+#define AMT_TUNNEL_VALID 0x01
+#define AMT_TUNNEL_ECN	 0x02 /* the E flag of the Request (RFC 9601) */
+
+/* Value of `tunnels`, array, mmapable: the record to inspect and to adopt after a restart. The
+ * packet path does not read it. */
+struct amt_tunnel {
+	struct amt_addr gateway;
+	struct amt_addr relay;
+	__be16 gateway_port;
+	__be16 relay_port;
+	__u32 flags;
+	__u32 endpoint;
+	__u32 nexthop;
+	__u32 mtu; /* largest inner datagram (TMTU, R-87) */
+	__u32 reserved;
+	__u64 created_ns; /* CLOCK_MONOTONIC */
+	__u64 expires_ns;
+	/* Packets and octets sent to the tunnel are these plus the sum over its memberships of the
+	 * group's counters now; wraps modulo 2^64 (joins subtract the counter, leaves add it). */
+	__u64 packets_offset;
+	__u64 bytes_offset;
+};
+
+/* interface.flags */
+#define AMT_INTERFACE_UPSTREAM 0x01
+#define AMT_INTERFACE_UPLINK   0x02
+#define AMT_INTERFACE_XDP      0x04 /* our XDP program is there */
+#define AMT_INTERFACE_TC       0x08 /* our TC program is there */
+#define AMT_INTERFACE_MODE_XDP 0x10 /* the operator asked for --mode xdp */
+#define AMT_INTERFACE_MODE_TC  0x20 /* the operator asked for --mode tc */
+#define AMT_INTERFACE_RUNTIME  0x40 /* attached by amt-ctl, not by the configuration */
+
+/* Value of `interfaces`, array: what is attached where, for status and for adoption. Entry i of an
+ * uplink is uplink i only when uplink says so. */
+struct amt_interface {
+	__u32 ifindex; /* 0: free */
+	__u32 flags;   /* AMT_INTERFACE_* */
+	__u32 uplink;  /* index used by endpoints and clones, when AMT_INTERFACE_UPLINK */
+	__u32 ring;    /* transmit ring size, frames */
+};
+
+/* Value of `group_counters`, per-CPU array by group id. Counted once per packet at ingress. */
+struct amt_group_counters {
+	__u64 packets; /* accepted for fan-out: every member gets one copy of each */
+	__u64 bytes;   /* inner octets of those */
+	__u64 drops;   /* refused (TTL, MTU, wrong upstream ...), also counted by reason */
+	__u64 last_ns; /* CLOCK_MONOTONIC of the last accepted packet */
+};
+
+/* Type of an `events` record. */
+enum amt_event_type {
+	AMT_EVENT_TOO_BIG = 1,		  /* inner datagram over group.mtu (R-89..R-92) */
+	AMT_EVENT_NEXTHOP_UNRESOLVED = 2, /* a copy met an invalid next hop: ask for resolution */
+};
+
+#define AMT_EVENT_DATA_MAX 9216
+
+/* Record of `events`, ring buffer, BPF to amtd, rate-limited by config.events_per_second. */
+struct amt_event {
+	__u32 type;    /* enum amt_event_type */
+	__u32 ifindex; /* where the packet came in */
+	__u32 id;      /* group id, or next hop id */
+	__u32 length;  /* octets of data that follow: the inner datagram as it would be sent */
+};
+
+_Static_assert(sizeof(struct amt_addr) == 16, "amt_addr");
+_Static_assert(sizeof(struct amt_config) == 32, "amt_config");
+_Static_assert(sizeof(struct amt_secret) == 24, "amt_secret");
+_Static_assert(sizeof(struct amt_group_key) == 32, "amt_group_key");
+_Static_assert(sizeof(struct amt_group) == 16, "amt_group");
+_Static_assert(sizeof(struct amt_group_blocks) == 8, "amt_group_blocks");
+_Static_assert(sizeof(struct amt_block_ref) == 8, "amt_block_ref");
+_Static_assert(sizeof(struct amt_block) == 8, "amt_block");
+_Static_assert(sizeof(struct amt_member4) == 8, "amt_member4");
+_Static_assert(sizeof(struct amt_member6) == 24, "amt_member6");
+_Static_assert(sizeof(struct amt_endpoint) == 36, "amt_endpoint");
+_Static_assert(sizeof(struct amt_nexthop) == 40, "amt_nexthop");
+_Static_assert(sizeof(struct amt_tunnel) == 88, "amt_tunnel");
+_Static_assert(sizeof(struct amt_interface) == 16, "amt_interface");
+_Static_assert(sizeof(struct amt_group_counters) == 32, "amt_group_counters");
+_Static_assert(sizeof(struct amt_event) == 16, "amt_event");
+
+#endif

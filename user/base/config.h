@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * amtd.conf(5): read by libconfuse, checked whole before anything is done with it, every error
+ * with file and line.
+ */
+#ifndef AMT_BASE_CONFIG_H
+#define AMT_BASE_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/addr.h"
+#include "base/log.h"
+
+struct config_addresses {
+	struct amt_addr *list;
+	unsigned int n;
+};
+struct config_prefixes {
+	struct amt_prefix *list;
+	unsigned int n;
+};
+struct config_names {
+	char **list;
+	unsigned int n;
+};
+
+/* Values as in the file; see amtd.conf(5) for meaning, range and default of each. */
+struct config_relay {
+	bool present; /* a relay section is there, or there is no file at all */
+	struct config_addresses address, discovery;
+	struct config_names upstream, uplink;
+	char *mode; /* "auto", "xdp", "tc" */
+	uint16_t port;
+	unsigned int query_interval, query_response_interval, robustness;
+	unsigned int secret_lifetime;
+	char *teardown; /* "auto", "on", "off" */
+	bool strict_router_alert, accept_repeated_mac, accept_linux_p;
+	unsigned int max_tunnels, max_tunnels_per_address, max_groups_per_tunnel;
+	unsigned int max_sources_per_group, max_channels, max_blocks, max_nexthops;
+	unsigned int requests_per_second, requests_burst;
+	struct config_prefixes permit_groups, permit_gateways, ssm_range;
+	char *ttl;  /* "decrement", "keep" */
+	char *dscp; /* "copy", or 0..63 */
+	unsigned int outer_ttl;
+	bool udp_checksum; /* on IPv4 as well */
+	unsigned int tunnel_mtu, tunnel_mtu_min;
+	unsigned int events_per_second;
+	unsigned int upstream_retry;
+	struct amt_addr query_source_ipv4, query_source_ipv6;
+};
+
+struct config {
+	enum log_level log_level;
+	struct config_relay relay;
+};
+
+/* Reads path; NULL gives the defaults: a relay that waits for attach. Every error goes to report
+ * as one line "FILE:LINE: what is wrong; what to do". Returns 0, or -EINVAL after reporting all,
+ * or another negative errno (file not readable, reported as well). */
+int config_load(const char *path, struct config *config, void (*report)(const char *line));
+void config_free(struct config *config);
+
+#endif

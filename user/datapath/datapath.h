@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The packet path as the rest of amtd sees it: interfaces to attach, tunnels to reach, forwarding
+ * sets with members. Owns the BPF objects, the pinned maps, the internal veth pair and the next
+ * hops. Knows addresses, ports and groups, but no AMT message and no membership timer.
+ *
+ * Adoption: datapath_open() takes up pinned maps of the same schema and sizes; packets keep
+ * flowing. The caller then says everything again (datapath_tunnel_adopted(), set_create,
+ * member_add are idempotent while adopting) and ends with datapath_adopt_done(), which removes
+ * what was not said again: mark and sweep, without touching what stays.
+ */
+#ifndef AMT_DATAPATH_DATAPATH_H
+#define AMT_DATAPATH_DATAPATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <amt/counters.h>
+#include <amt/maps.h>
+#include "base/addr.h"
+#include "base/error.h"
+
+struct event_base;
+struct datapath;
+
+#define DATAPATH_NONE UINT32_MAX
+
+enum datapath_mode { DATAPATH_MODE_AUTO, DATAPATH_MODE_XDP, DATAPATH_MODE_TC };
+
+/* Sizes are fixed when the maps are made; other sizes than the pinned ones refuse adoption. */
+struct datapath_options {
+	const char *instance; /* pins under /sys/fs/bpf/amt/INSTANCE */
+	uint32_t max_tunnels;
+	uint32_t max_groups; /* (*,G) and (S,G) entries */
+	uint32_t max_blocks;
+	uint32_t max_nexthops; /* at most 65536 */
+	uint32_t config_flags; /* AMT_CONFIG_* */
+	uint8_t ttl, dscp;
+	uint32_t events_per_second;
+	uint64_t lease_ns;	 /* GMI: how long packets flow without amtd */
+	uint32_t tunnel_mtu;	 /* fixed TMTU (inner octets); 0: from route and link */
+	uint32_t tunnel_mtu_min; /* floor for what a route says */
+	bool udp4_checksum;
+};
+
+struct datapath_callbacks {
+	/* A datagram over its group's MTU (R-89..R-92). set is the group id. */
+	void (*too_big)(void *arg, uint32_t set, uint32_t ifindex, const void *datagram,
+			uint32_t length);
+	/* An attached interface went away or came back under the same name. */
+	void (*interface_changed)(void *arg, const char *name, bool present);
+	void *arg;
+};
+
+/* Mounts bpffs where missing, locks the pin folder (two amtd of one name never race), loads or
+ * adopts. -EBUSY: another amtd has it. */
+int datapath_open(struct datapath **out, const struct datapath_options *options,
+		  struct event_base *base, const struct datapath_callbacks *callbacks,
+		  struct error *err);
+/* Leaves everything pinned and running: what a restart wants. */
+void datapath_close(struct datapath *dp);
+/* Detaches everywhere, removes all pins and the internal veth pair, then closes. */
+void datapath_destroy(struct datapath *dp);
+
+/* ---- interfaces ---- */
+
+struct datapath_interface {
+	char name[16];
+	uint32_t ifindex;
+	bool upstream, uplink, runtime;
+	enum datapath_mode asked;
+	bool xdp, tc;	 /* what is attached */
+	bool dispatcher; /* libxdp's dispatcher is in use */
+	uint32_t ring;	 /* transmit ring, frames */
+	uint32_t mtu;
+	char why[96]; /* why not native XDP, or "" */
+};
+
+/* Attaches (or changes the roles of) an interface. A foreign XDP program without a dispatcher is
+ * never evicted: -EBUSY in mode xdp, TC in mode auto. */
+int datapath_attach(struct datapath *dp, const char *name, bool upstream, bool uplink,
+		    enum datapath_mode mode, bool runtime, struct error *err);
+int datapath_detach(struct datapath *dp, const char *name, struct error *err);
+unsigned int datapath_interfaces(const struct datapath *dp, struct datapath_interface *out,
+				 unsigned int max);
+/* Whether the uplink's transmit drops can be counted (raw tracepoint xdp_devmap_xmit). */
+bool datapath_counts_xmit_drops(const struct datapath *dp);
+
+/* ---- tunnels ---- */
+
+struct datapath_tunnel {
+	struct amt_sockaddr gateway; /* outer destination of copies */
+	struct amt_sockaddr relay;   /* outer source */
+	bool ecn;		     /* copy the inner ECN field */
+	uint64_t created_ns, expires_ns;
+};
+
+/* Resolves the next hop (in the background where the neighbour is not known yet). Returns 0,
+ * -ENOSPC at max_tunnels, or another negative errno. A tunnel without a route is made all the
+ * same, and served as soon as there is one. */
+int datapath_tunnel_add(struct datapath *dp, const struct datapath_tunnel *tunnel, uint32_t *id);
+/* Takes it out of every set it is still in. */
+void datapath_tunnel_remove(struct datapath *dp, uint32_t id);
+void datapath_tunnel_set_expiry(struct datapath *dp, uint32_t id, uint64_t expires_ns);
+/* Changes the E flag of a live tunnel; its members move to blocks of the other endpoint. */
+int datapath_tunnel_set_ecn(struct datapath *dp, uint32_t id, bool ecn);
+/* The pinned record; good until the tunnel is removed. NULL: no such tunnel. */
+const struct amt_tunnel *datapath_tunnel(const struct datapath *dp, uint32_t id);
+/* What was sent to it so far: packets and inner octets. */
+void datapath_tunnel_traffic(struct datapath *dp, uint32_t id, uint64_t *packets, uint64_t *bytes);
+struct datapath_nexthop_view {
+	bool routed, resolved;
+	struct amt_addr address;
+	uint8_t mac[6];
+	char interface[16];
+};
+void datapath_tunnel_nexthop(const struct datapath *dp, uint32_t id,
+			     struct datapath_nexthop_view *out);
+
+/* ---- forwarding sets: shaped as struct merge_sink wants them ---- */
+
+int datapath_set_create(struct datapath *dp, const struct amt_group_key *key, uint32_t copy_of,
+			uint32_t *set);
+/* upstream_ifindex 0: packets may come in by any attached upstream interface. */
+int datapath_set_publish(struct datapath *dp, uint32_t set, uint32_t upstream_ifindex);
+void datapath_set_destroy(struct datapath *dp, uint32_t set);
+int datapath_member_add(struct datapath *dp, uint32_t set, uint32_t tunnel);
+void datapath_member_remove(struct datapath *dp, uint32_t set, uint32_t tunnel);
+/* This host has other listeners for the set's group: use TC, which hands packets on (4.4). */
+void datapath_set_wanted_here(struct datapath *dp, uint32_t set, bool wanted);
+
+struct datapath_set_view {
+	struct amt_group_key key;
+	uint32_t upstream_ifindex;
+	unsigned int members, blocks;
+	enum amt_path path;
+	const char *why; /* of the path, static text: "one block", "no native XDP on eth0" ... */
+	uint32_t mtu;
+	struct amt_group_counters counters;
+};
+int datapath_set_view(struct datapath *dp, uint32_t set, struct datapath_set_view *out);
+void datapath_set_members(struct datapath *dp, uint32_t set, void (*fn)(void *arg, uint32_t tunnel),
+			  void *arg);
+
+/* ---- adoption ---- */
+
+bool datapath_adopted(const struct datapath *dp);
+void datapath_walk_tunnels(struct datapath *dp,
+			   void (*fn)(void *arg, uint32_t id, const struct amt_tunnel *tunnel),
+			   void *arg);
+void datapath_walk_sets(struct datapath *dp,
+			void (*fn)(void *arg, uint32_t set, const struct amt_group_key *key),
+			void *arg);
+void datapath_tunnel_adopted(struct datapath *dp, uint32_t id);
+void datapath_adopt_done(struct datapath *dp);
+
+/* ---- secrets, counters, maps ---- */
+
+/* index 0: current, 1: previous. */
+void datapath_secret_get(struct datapath *dp, unsigned int index, struct amt_secret *secret);
+int datapath_secret_set(struct datapath *dp, unsigned int index, const struct amt_secret *secret);
+/* Pushes the lease ahead; called every second. */
+void datapath_lease(struct datapath *dp, uint64_t now);
+/* Sums over CPUs, all AMT_DATA_COUNTERS_NUM of them. */
+int datapath_counters(struct datapath *dp, uint64_t counters[AMT_DATA_COUNTERS_NUM]);
+
+struct datapath_map_view {
+	const char *name; /* of the pin */
+	char path[128];
+	const char *type;  /* "hash", "array", ... */
+	const char *holds; /* one line: key -> value, for people */
+	uint32_t max_entries;
+	uint32_t used; /* DATAPATH_NONE where nobody counts */
+};
+unsigned int datapath_maps(struct datapath *dp, struct datapath_map_view *out, unsigned int max);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Response MAC (RFC 7450 5.3.5): SipHash-2-4 over the gateway's address, port, request nonce and
+ * E flag, cut to 48 bits. Not over P, nor the inner family (R-161). The E flag costs no state: it
+ * is learned at the Update by trying both values (R-106).
+ */
+#ifndef AMT_PROTO_RESPONSE_MAC_H
+#define AMT_PROTO_RESPONSE_MAC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <amt/maps.h>
+#include <amt/wire.h>
+#include "base/addr.h"
+
+uint64_t siphash24(const uint8_t key[16], const void *data, size_t len);
+
+void response_mac(const struct amt_secret *secret, const struct amt_sockaddr *gateway,
+		  uint32_t nonce, bool ecn, uint8_t mac[AMT_MAC_LEN]);
+
+/* True when mac is right under the secret with E off or on; *ecn says which. Constant time. A
+ * secret with installed_ns 0 matches nothing. */
+bool response_mac_verify(const struct amt_secret *secret, const struct amt_sockaddr *gateway,
+			 uint32_t nonce, const uint8_t mac[AMT_MAC_LEN], bool *ecn);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The relay's UDP sockets: one for each relay or discovery address, port 2268, so that an answer
+ * leaves from the address and port that were asked. Reads with recvmmsg, a bounded number of
+ * messages a wake-up, and hands them to the engine.
+ */
+#ifndef AMT_RELAY_SOCKETS_H
+#define AMT_RELAY_SOCKETS_H
+
+#include <stdint.h>
+#include "base/addr.h"
+#include "base/error.h"
+
+struct event_base;
+struct relay_sockets;
+
+typedef void (*relay_sockets_fn)(void *arg, uint64_t now, const struct amt_sockaddr *local,
+				 const struct amt_sockaddr *peer, const void *buf, size_t len);
+/* after_batch (may be NULL) is called once a wake-up, after its last message. */
+struct relay_sockets *relay_sockets_new(struct event_base *base, relay_sockets_fn fn,
+					void (*after_batch)(void *arg), void *arg);
+void relay_sockets_free(struct relay_sockets *sockets);
+
+/* Opens a socket on addr:port (host byte order). An address that is not on this host is an error
+ * that says so. Twice the same address is harmless. */
+int relay_sockets_listen(struct relay_sockets *sockets, const struct amt_addr *addr, uint16_t port,
+			 struct error *err);
+void relay_sockets_close(struct relay_sockets *sockets, const struct amt_addr *addr);
+/* Queues a payload to be sent from local; sent in batches (sendmmsg), at the latest when the
+ * wake-up ends. */
+void relay_sockets_send(struct relay_sockets *sockets, const struct amt_sockaddr *local,
+			const struct amt_sockaddr *peer, const void *buf, size_t len);
+/* Calls fn for each address listened on. */
+void relay_sockets_walk(const struct relay_sockets *sockets,
+			void (*fn)(void *arg, const struct amt_sockaddr *local), void *arg);
+
+#endif
