@@ -7,10 +7,10 @@
 #ifndef AMT_WIRE_H
 #define AMT_WIRE_H
 
-#define AMT_PORT       2268 /* RFC 7450 7.2 */
-#define AMT_VERSION    0
-#define AMT_TYPE_MASK  0x0f /* low nibble of octet 0 */
-#define AMT_VERS_SHIFT 4    /* high nibble of octet 0 */
+#define AMT_PORT	 2268 /* RFC 7450 7.2 */
+#define AMT_WIRE_VERSION 0
+#define AMT_TYPE_MASK	 0x0f /* low nibble of octet 0 */
+#define AMT_VERS_SHIFT	 4    /* high nibble of octet 0 */
 
 /* RFC 7450 5.1.1 .. 5.1.7 */
 enum amt_type {
