@@ -20,7 +20,8 @@ struct query_params {
 	unsigned int interval_s; /* QQI in seconds; encoded as R-54 */
 };
 
-/* Returns QUERY_IGMP_LEN or QUERY_MLD_LEN, or -ENOSPC. */
+/* Returns QUERY_IGMP_LEN or QUERY_MLD_LEN, -ENOSPC, or -EINVAL for a robustness that cannot be said
+ * or a source of the other family. */
 int query_write(bool mld, const struct query_params *params, void *buf, size_t size);
 
 /* Reads a general query (R-39): lengths, checksums, version 3 / 2, group zero; any source (R-43).
