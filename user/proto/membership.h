@@ -44,8 +44,10 @@ struct membership_config {
 	unsigned int max_sources;     /* per group; 0: no limit */
 	const struct amt_prefix *ssm; /* SSM range; NULL: IANA's */
 	unsigned int nssm;
-	/* Asked before a group, or a source of a group, is added; false leaves it out, and the
-	 * callee has counted why. NULL: everything goes. */
+	/* Asked before a group enters EXCLUDE mode (source NULL: any source), and before a source
+	 * is added to the list of a group, which may be the group's first; there is no other
+	 * question for the group itself. false leaves it out, and the callee has counted why. NULL:
+	 * everything goes. */
 	bool (*admit)(void *arg, const struct amt_addr *group, const struct amt_addr *source);
 	void *admit_arg;
 };
@@ -64,7 +66,8 @@ int membership_apply(struct membership *m, const struct membership_config *confi
 
 /* Lets timers that are due at now act. Returns the next deadline, or TIME_NEVER. */
 uint64_t membership_expire(struct membership *m, uint64_t now, membership_change_fn fn, void *arg);
-/* The earliest deadline, without acting. */
+/* The earliest deadline, without acting. Never late; early by what refreshes have put off since
+ * membership_expire() looked last, so that a refresh costs nothing. TIME_NEVER: nothing joined. */
 uint64_t membership_deadline(const struct membership *m);
 
 /* Ends everything, as a report that leaves all groups would. */
