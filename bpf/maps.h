@@ -135,7 +135,46 @@ struct {
 	__uint(max_entries, 1 << 20);
 } events SEC(".maps");
 
-/* A devmap of n equal entries, each (uplink, egress program), clones a frame n times. */
+/* Where a record of `events` is put together: struct amt_event, then octets. */
+struct amt_event_scratch {
+	struct amt_event event;
+	__u8 data[AMT_EVENT_DATA_MAX];
+};
+
+/* 0 -> scratch of this CPU. No one else's. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct amt_event_scratch);
+} event_scratch SEC(".maps");
+
+/* 0 -> how many events this second has had. Written by the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct amt_event_rate);
+} event_rate SEC(".maps");
+
+/* uplink, or AMT_UPLINKS_MAX for the internal pair -> cursor. Written by amt_egress. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, AMT_CURSORS);
+	__type(key, __u32);
+	__type(value, struct amt_cursor);
+} cursors SEC(".maps");
+
+/* 0 -> packet ids and transmit bulks of this CPU. Written by the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct amt_cpu_state);
+} cpu_states SEC(".maps");
+
+/* A devmap of n equal entries, each (interface, amt_egress), clones a frame n times. The kernel
+ * walks all of max_entries at a broadcast: make each with max_entries = n. */
 struct amt_clone_map {
 	__uint(type, BPF_MAP_TYPE_DEVMAP);
 	__uint(max_entries, AMT_BLOCK_MEMBERS);
@@ -151,8 +190,8 @@ struct {
 	__array(values, struct amt_clone_map);
 } clones SEC(".maps");
 
-/* index by recirculate_size() -> devmap that sends that many copies into the internal veth pair.
- * Written by amtd. */
+/* n = 1..AMT_RECIRCULATE_MAX -> devmap of n times (config.recirculate_ifindex, amt_egress), which
+ * sends n copies into the internal veth pair. Written by amtd. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, AMT_RECIRCULATE_MAX + 1);

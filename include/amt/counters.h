@@ -34,6 +34,7 @@
 	X(CHECKSUM_UNFINISHED, "packets from a local sender whose UDP checksum was not finished") \
 	X(GSO_REFUSED, "GSO or GRO packets that the TC path cannot split")                        \
 	X(CLONE_FAILED, "copies that bpf_clone_redirect could not send")                          \
+	X(RECIRCULATION_DROPS, "copies or parts that the internal pair or a CPU queue dropped")   \
 	X(XMIT_DROPS, "copies that the uplink driver dropped at transmit")
 
 /* What amtd counts: messages by type and verdict, limits, upstream, housekeeping. */

@@ -18,14 +18,30 @@
 
 #define AMT_SCHEMA_VERSION 1
 
-#define AMT_BLOCK_MEMBERS   32	/* members a block has room for; a block never changes its place */
-#define AMT_UPLINKS_MAX	    16	/* interfaces that copies can leave by */
-#define AMT_INTERFACES_MAX  32	/* attached interfaces of one instance */
-#define AMT_RECIRCULATE_MAX 256 /* blocks one recirculation broadcast can carry: the veth ring */
-#define AMT_ENDPOINTS_MAX   256
+#define AMT_BLOCK_MEMBERS  32 /* members a block has room for; a block never changes its place */
+#define AMT_UPLINKS_MAX	   16 /* interfaces that copies can leave by */
+#define AMT_INTERFACES_MAX 32 /* attached interfaces of one instance */
+#define AMT_ENDPOINTS_MAX  256
+#define AMT_CURSORS	   (AMT_UPLINKS_MAX + 1) /* one an uplink, the last for the internal pair */
+
+/* Recirculation. A packet whose blocks are not broadcast from ingress goes to a cpumap thread,
+ * which splits it: one copy for each block, or, above AMT_RECIRCULATE_MAX blocks, for each of
+ * AMT_RECIRCULATE_MAX nearly equal parts, which are split again in the next round. The thread takes
+ * 8 frames between softirqs, so 8 * 16 fills half of the internal ring of 256, whatever bursts come
+ * in. `recirculate` holds at n the devmap of n entries, n = 1..AMT_RECIRCULATE_MAX: all sizes
+ * exist, so that no broadcast makes a surplus copy. */
+#define AMT_RECIRCULATE_MAX 16
+#define AMT_RECIRCULATE_MTU 3400  /* of the internal veth pair: XDP on veth allows little more */
+#define AMT_CPU_QUEUE	    16384 /* qsize of each cpumap entry, the most that the kernel takes */
 
 /* Value of `clones`' outer index: [uplink * AMT_CLONES_STRIDE + n], n copies, n = 1..32 */
 #define AMT_CLONES_STRIDE (AMT_BLOCK_MEMBERS + 1)
+
+/* Copies of one recirculation broadcast for a packet with that many blocks left to serve. */
+static inline __u32 amt_recirculate_copies(__u32 blocks)
+{
+	return blocks < AMT_RECIRCULATE_MAX ? blocks : AMT_RECIRCULATE_MAX;
+}
 
 /* What the packet path does for a packet that its group entry does not forbid. */
 enum amt_path {
@@ -49,7 +65,7 @@ struct amt_config {
 	__u64 lease_ns;
 	__u8 ttl;		   /* outer TTL / hop limit */
 	__u8 dscp;		   /* DSCP << 2, used with AMT_CONFIG_DSCP_FIXED */
-	__u16 cpus;		   /* entries of the cpumap that may be used */
+	__u16 cpus;		   /* entries 0..cpus-1 of the cpumap may be used */
 	__u32 recirculate_ifindex; /* our end of the internal veth pair that ingress sends to */
 	__u32 recirculate_peer;	   /* its other end, where the recirculation program runs */
 	__u32 events_per_second;   /* bound on `events` */
@@ -67,12 +83,17 @@ struct amt_group_key {
 	struct amt_addr group;
 };
 
+/* group.flags */
+#define AMT_GROUP_HOST	   0x0001 /* this host listens too: TC hands packets on to it */
+#define AMT_GROUP_CHECKSUM 0x0002 /* some copies carry a UDP checksum: a hint to sum up early */
+
 /* Value of `groups`, hash. An (S,G) entry is complete by itself: no look at (*,G) after a hit. */
 struct amt_group {
 	__u32 id;		/* index of group_blocks and group_counters */
 	__u32 upstream_ifindex; /* where packets must come in; 0: any attached upstream */
 	__u32 path;		/* enum amt_path */
 	__u32 mtu;		/* largest inner datagram, in octets, that every tunnel carries */
+	__u32 flags;		/* AMT_GROUP_* */
 };
 
 /* Value of `group_blocks`, array, mmapable: which slots of block_list belong to the group.
@@ -207,11 +228,37 @@ struct amt_event {
 	__u32 length;  /* octets of data that follow: the inner datagram as it would be sent */
 };
 
+/* ---- the programs' own maps: amtd makes and pins them, but neither reads nor writes ---- */
+
+/* Value of `cursors`, per-CPU array: which copy of which packet the egress program is at. One for
+ * each (CPU, interface that copies leave by), since copies of a packet come one after the other
+ * there and only there. */
+struct amt_cursor {
+	__u32 packet; /* id stamped at the broadcast */
+	__u32 next;   /* copies of it seen */
+	__u32 sent;   /* copies of it let out, not yet counted */
+	__u32 length; /* its inner octets */
+};
+
+/* Value of `cpu_states`, per-CPU array[1]. */
+struct amt_cpu_state {
+	__u32 packet;	    /* id of the last broadcast of this CPU */
+	__u32 bulk_ifindex; /* interface that the egress program last ran for */
+	__u32 bulk_frames;  /* frames it saw since the last transmit */
+	__u32 bulk_dropped; /* of these, dropped by itself */
+};
+
+/* Value of `event_rate`, array[1]: events sent in the second that began at `window`. */
+struct amt_event_rate {
+	__u64 window_ns;
+	__u64 used;
+};
+
 _Static_assert(sizeof(struct amt_addr) == 16, "amt_addr");
 _Static_assert(sizeof(struct amt_config) == 32, "amt_config");
 _Static_assert(sizeof(struct amt_secret) == 24, "amt_secret");
 _Static_assert(sizeof(struct amt_group_key) == 32, "amt_group_key");
-_Static_assert(sizeof(struct amt_group) == 16, "amt_group");
+_Static_assert(sizeof(struct amt_group) == 20, "amt_group");
 _Static_assert(sizeof(struct amt_group_blocks) == 8, "amt_group_blocks");
 _Static_assert(sizeof(struct amt_block_ref) == 8, "amt_block_ref");
 _Static_assert(sizeof(struct amt_block) == 8, "amt_block");
