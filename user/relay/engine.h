@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Inside of the relay engine, for its own files only: relay.c takes messages apart into
+ * request.c, update.c and teardown.c; they share the tunnel table (tunnels.c), the secrets
+ * (secrets.c) and what the configuration admits (admission.c).
+ */
+#ifndef AMT_RELAY_ENGINE_H
+#define AMT_RELAY_ENGINE_H
+
+#define HASH_NONFATAL_OOM 1 /* an entry that found no memory has hh.tbl NULL */
+#include <uthash.h>
+#include "proto/message.h"
+#include "proto/query.h"
+#include "relay/deadlines.h"
+#include "relay/ratelimit.h"
+#include "relay/relay.h"
+
+#define TUNNEL_NO_ID UINT32_MAX
+
+/* What a tunnel is known by. Hashed and compared whole: no padding. */
+struct tunnel_key {
+	struct amt_addr gateway;
+	struct amt_addr relay; /* the address that its Updates are sent to */
+	__be16 port;	       /* of the gateway */
+	uint16_t zero;
+};
+
+struct gateway;
+
+struct tunnel {
+	struct tunnel_key key;
+	UT_hash_handle hh;
+	struct gateway *owner;	    /* all tunnels of the same gateway address */
+	struct tunnel *prev, *next; /* among those */
+	struct deadline deadline;   /* at or before the membership's next one: lazily moved */
+	struct membership *membership;
+	uint64_t created_ns, expires_ns, last_update_ns;
+	uint32_t id;	/* TUNNEL_NO_ID: not established, in no table */
+	uint32_t nonce; /* of the last Update accepted, with its MAC */
+	uint8_t mac[AMT_MAC_LEN];
+	bool mac_known; /* false after a restart, until the first Update */
+	bool ecn;
+	__be16 relay_port;
+};
+
+/* One gateway address, while it has tunnels. */
+struct gateway {
+	struct amt_addr addr;
+	UT_hash_handle hh;
+	struct tunnel *tunnels;
+	unsigned int count;
+};
+
+struct relay {
+	struct relay_options options;
+	struct relay_edge edge;
+	uint64_t gmi_ns;
+	uint8_t hash_key[16]; /* of the tables, so that no peer chooses who collides */
+	struct tunnel *tunnels;
+	struct gateway *gateways;
+	struct tunnel **by_id;
+	uint32_t by_id_room;
+	struct deadlines deadlines;
+	struct membership_config membership;
+	struct merge *merge;
+	unsigned int admitted; /* channels admitted since merge last heard of a change */
+	struct amt_secret current, previous;
+	struct ratelimit *requests;
+	struct amt_addr *addresses; /* what Advertisements carry */
+	unsigned int naddresses;
+	uint8_t igmp_query[QUERY_IGMP_LEN], mld_query[QUERY_MLD_LEN];
+	bool draining;
+};
+
+/* One message with where it came from. */
+struct receipt {
+	uint64_t now;
+	const struct amt_sockaddr *local, *peer;
+	const uint8_t *buf; /* as long as its type demands */
+	struct amt_message msg;
+};
+
+/* ---- relay.c ---- */
+void engine_send(struct relay *relay, const struct receipt *in, const struct amt_message *msg);
+
+/* ---- request.c ---- */
+void discovery_receive(struct relay *relay, const struct receipt *in);
+void request_receive(struct relay *relay, const struct receipt *in);
+/* Writes the two general queries once: they are the same for every gateway. */
+void request_prepare(struct relay *relay);
+
+/* ---- update.c ---- */
+void update_receive(struct relay *relay, const struct receipt *in);
+
+/* ---- teardown.c ---- */
+void teardown_receive(struct relay *relay, const struct receipt *in);
+
+/* ---- secrets.c ---- */
+void secrets_load(struct relay *relay, uint64_t now);
+/* Rotates when it is time; returns when to come again. */
+uint64_t secrets_tick(struct relay *relay, uint64_t now);
+/* Tries the current secret, then the previous while it lives; *ecn is the E flag. */
+bool secrets_verify(const struct relay *relay, uint64_t now, const struct amt_sockaddr *gateway,
+		    const struct amt_message *msg, bool *ecn);
+
+/* ---- admission.c ---- */
+bool admission_gateway(const struct relay *relay, const struct amt_sockaddr *peer);
+/* membership_config.admit; arg is the relay. */
+bool admission_subscription(void *arg, const struct amt_addr *group, const struct amt_addr *source);
+
+/* ---- tunnels.c ---- */
+struct tunnel *tunnel_find(const struct relay *relay, const struct amt_sockaddr *gateway,
+			   const struct amt_addr *local);
+struct tunnel *tunnel_by_id(const struct relay *relay, uint32_t id);
+struct gateway *gateway_find(const struct relay *relay, const struct amt_addr *addr);
+/* In no table yet; NULL: no memory. tunnel_discard() undoes it. */
+struct tunnel *tunnel_new(const struct amt_sockaddr *gateway, const struct amt_sockaddr *local,
+			  bool ecn);
+void tunnel_discard(struct tunnel *tunnel);
+/* Gives it an id of the packet path and puts it into the tables, or counts why not. */
+int tunnel_establish(struct relay *relay, struct tunnel *tunnel, uint64_t now);
+/* Puts it into the tables under the id it has. */
+int tunnel_link(struct relay *relay, struct tunnel *tunnel, uint32_t id);
+/* After an accepted Update: restarts its timer, or ends it when nothing is left joined. */
+void tunnel_settle(struct relay *relay, struct tunnel *tunnel, uint64_t now);
+/* Ends it with all it has joined, and frees it. */
+void tunnel_end(struct relay *relay, struct tunnel *tunnel);
+/* Acts on at most a bounded number of due tunnels; returns when to come again. */
+uint64_t tunnels_tick(struct relay *relay, uint64_t now);
+void tunnels_free(struct relay *relay);
+/* membership_change_fn that merges the change; arg is struct tunnel_change. */
+struct tunnel_change {
+	struct relay *relay;
+	struct tunnel *tunnel;
+	uint64_t now;
+	bool refused; /* the tunnel could not be established: changes go nowhere */
+};
+void tunnel_changed(void *arg, const struct wish_change *change);
+
+#endif

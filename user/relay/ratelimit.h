@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A rate per source address in memory that never grows (R-121, R-174): a fixed table of token
+ * buckets, set-associative by a keyed hash. A flood from forged addresses can push a bucket out,
+ * which only gives its address a full bucket again: nobody is starved by others.
+ */
+#ifndef AMT_RELAY_RATELIMIT_H
+#define AMT_RELAY_RATELIMIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/addr.h"
+
+struct ratelimit;
+
+/* per_second 0: no limit. NULL: no memory. */
+struct ratelimit *ratelimit_new(unsigned int per_second, unsigned int burst,
+				const uint8_t hash_key[16]);
+void ratelimit_free(struct ratelimit *limit);
+
+/* Takes one token of the address; false when there is none. */
+bool ratelimit_take(struct ratelimit *limit, uint64_t now, const struct amt_addr *addr);
+
+#endif

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The tunnel table: by endpoint, by gateway address and by id, with one lazily moved deadline a
+ * tunnel; and the way of a membership change into the merge. Tunnels begin and end here.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/counters.h"
+#include "proto/response_mac.h"
+#include "relay/engine.h"
+
+#define TICK_MAX 256 /* tunnels that one relay_tick() looks at */
+
+#define tunnel_of(item) ((struct tunnel *)((char *)(item)-offsetof(struct tunnel, deadline)))
+
+static unsigned int hash(const struct relay *relay, const void *data, size_t len)
+{
+	return (unsigned int)siphash24(relay->hash_key, data, len);
+}
+
+struct tunnel *tunnel_find(const struct relay *relay, const struct amt_sockaddr *gateway,
+			   const struct amt_addr *local)
+{
+	struct tunnel_key key = {.gateway = gateway->addr, .relay = *local, .port = gateway->port};
+	struct tunnel *tunnel;
+
+	HASH_FIND_BYHASHVALUE(hh, relay->tunnels, &key, sizeof(key), hash(relay, &key, sizeof(key)),
+			      tunnel);
+	return tunnel;
+}
+
+struct tunnel *tunnel_by_id(const struct relay *relay, uint32_t id)
+{
+	return id < relay->by_id_room ? relay->by_id[id] : NULL;
+}
+
+struct gateway *gateway_find(const struct relay *relay, const struct amt_addr *addr)
+{
+	struct gateway *gateway;
+
+	HASH_FIND_BYHASHVALUE(hh, relay->gateways, addr, sizeof(*addr),
+			      hash(relay, addr, sizeof(*addr)), gateway);
+	return gateway;
+}
+
+struct tunnel *tunnel_new(const struct amt_sockaddr *gateway, const struct amt_sockaddr *local,
+			  bool ecn)
+{
+	struct tunnel *tunnel = calloc(1, sizeof(*tunnel));
+
+	if (!tunnel)
+		return NULL;
+	tunnel->key = (struct tunnel_key){
+		.gateway = gateway->addr,
+		.relay = local->addr,
+		.port = gateway->port,
+	};
+	tunnel->relay_port = local->port;
+	tunnel->ecn = ecn;
+	tunnel->id = TUNNEL_NO_ID;
+	tunnel->membership = membership_new();
+	if (!tunnel->membership) {
+		free(tunnel);
+		return NULL;
+	}
+	return tunnel;
+}
+
+void tunnel_discard(struct tunnel *tunnel)
+{
+	membership_free(tunnel->membership);
+	free(tunnel);
+}
+
+static int by_id_reserve(struct relay *relay, uint32_t id)
+{
+	uint32_t room = relay->by_id_room ? relay->by_id_room : 256;
+	struct tunnel **by_id;
+
+	if (id < relay->by_id_room)
+		return 0;
+	while (room <= id)
+		room = room < UINT32_MAX / 2 ? room * 2 : UINT32_MAX;
+	by_id = realloc(relay->by_id, room * sizeof(*by_id));
+	if (!by_id)
+		return -ENOMEM;
+	memset(by_id + relay->by_id_room, 0, (room - relay->by_id_room) * sizeof(*by_id));
+	relay->by_id = by_id;
+	relay->by_id_room = room;
+	return 0;
+}
+
+static struct gateway *gateway_get(struct relay *relay, const struct amt_addr *addr)
+{
+	struct gateway *gateway = gateway_find(relay, addr);
+
+	if (gateway)
+		return gateway;
+	gateway = calloc(1, sizeof(*gateway));
+	if (!gateway)
+		return NULL;
+	gateway->addr = *addr;
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, relay->gateways, &gateway->addr, sizeof(gateway->addr),
+				    hash(relay, &gateway->addr, sizeof(gateway->addr)), gateway);
+	if (!gateway->hh.tbl) {
+		free(gateway);
+		return NULL;
+	}
+	return gateway;
+}
+
+static void gateway_put(struct relay *relay, struct gateway *gateway)
+{
+	if (gateway->count)
+		return;
+	HASH_DELETE(hh, relay->gateways, gateway);
+	free(gateway);
+}
+
+static void gateway_link(struct gateway *gateway, struct tunnel *tunnel)
+{
+	tunnel->owner = gateway;
+	tunnel->prev = NULL;
+	tunnel->next = gateway->tunnels;
+	if (tunnel->next)
+		tunnel->next->prev = tunnel;
+	gateway->tunnels = tunnel;
+	gateway->count++;
+}
+
+static void gateway_unlink(struct relay *relay, struct tunnel *tunnel)
+{
+	if (tunnel->prev)
+		tunnel->prev->next = tunnel->next;
+	else
+		tunnel->owner->tunnels = tunnel->next;
+	if (tunnel->next)
+		tunnel->next->prev = tunnel->prev;
+	tunnel->owner->count--;
+	gateway_put(relay, tunnel->owner);
+}
+
+int tunnel_link(struct relay *relay, struct tunnel *tunnel, uint32_t id)
+{
+	struct gateway *gateway;
+
+	if (by_id_reserve(relay, id) || deadlines_add(&relay->deadlines, &tunnel->deadline, 0))
+		return -ENOMEM;
+	gateway = gateway_get(relay, &tunnel->key.gateway);
+	if (!gateway)
+		goto no_gateway;
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, relay->tunnels, &tunnel->key, sizeof(tunnel->key),
+				    hash(relay, &tunnel->key, sizeof(tunnel->key)), tunnel);
+	if (!tunnel->hh.tbl)
+		goto no_entry;
+	gateway_link(gateway, tunnel);
+	tunnel->id = id;
+	relay->by_id[id] = tunnel;
+	return 0;
+no_entry:
+	gateway_put(relay, gateway);
+no_gateway:
+	deadlines_remove(&relay->deadlines, &tunnel->deadline);
+	return -ENOMEM;
+}
+
+static void tunnel_unlink(struct relay *relay, struct tunnel *tunnel)
+{
+	deadlines_remove(&relay->deadlines, &tunnel->deadline);
+	relay->by_id[tunnel->id] = NULL;
+	HASH_DELETE(hh, relay->tunnels, tunnel);
+	gateway_unlink(relay, tunnel);
+}
+
+/* whether a new endpoint may be taken in. */
+static bool limits_allow(const struct relay *relay, const struct tunnel *tunnel)
+{
+	const struct gateway *gateway;
+
+	if (relay_at_limit(relay)) {
+		counter_add(AMT_COUNT_TUNNEL_LIMIT, 1);
+		return false;
+	}
+	if (!relay->options.max_tunnels_per_address)
+		return true;
+	gateway = gateway_find(relay, &tunnel->key.gateway);
+	if (gateway && gateway->count >= relay->options.max_tunnels_per_address) {
+		counter_add(AMT_COUNT_TUNNEL_PER_ADDRESS_LIMIT, 1);
+		return false;
+	}
+	return true;
+}
+
+int tunnel_establish(struct relay *relay, struct tunnel *tunnel, uint64_t now)
+{
+	const struct amt_sockaddr gateway = {tunnel->key.gateway, tunnel->key.port};
+	const struct amt_sockaddr local = {tunnel->key.relay, tunnel->relay_port};
+	uint32_t id;
+	int rc;
+
+	if (!limits_allow(relay, tunnel))
+		return -EDQUOT;
+	tunnel->created_ns = now;
+	tunnel->last_update_ns = now;
+	tunnel->expires_ns = now + relay->gmi_ns;
+	rc = relay->edge.tunnel_add(relay->edge.arg, &gateway, &local, tunnel->ecn, now,
+				    tunnel->expires_ns, &id);
+	if (rc == -ENOSPC)
+		counter_add(AMT_COUNT_DATAPATH_FULL, 1);
+	if (rc)
+		return rc;
+	rc = tunnel_link(relay, tunnel, id);
+	if (rc) {
+		relay->edge.tunnel_remove(relay->edge.arg, id);
+		return rc;
+	}
+	counter_add(AMT_COUNT_TUNNEL_CREATED, 1);
+	return 0;
+}
+
+void tunnel_changed(void *arg, const struct wish_change *change)
+{
+	struct tunnel_change *to = arg;
+
+	if (to->tunnel->id == TUNNEL_NO_ID && !to->refused)
+		to->refused = tunnel_establish(to->relay, to->tunnel, to->now) != 0;
+	if (!to->refused)
+		merge_apply(to->relay->merge, to->tunnel->id, change);
+}
+
+void tunnel_settle(struct relay *relay, struct tunnel *tunnel, uint64_t now)
+{
+	uint64_t next;
+
+	if (membership_is_empty(tunnel->membership)) {
+		counter_add(AMT_COUNT_TUNNEL_LEFT, 1);
+		tunnel_end(relay, tunnel);
+		return;
+	}
+	tunnel->last_update_ns = now;
+	tunnel->expires_ns = now + relay->gmi_ns;
+	relay->edge.tunnel_set_expiry(relay->edge.arg, tunnel->id, tunnel->expires_ns);
+	/* Usually the deadline has moved away: then it stays in its place until it comes up */
+	next = membership_deadline(tunnel->membership);
+	if (next < tunnel->deadline.at || !tunnel->deadline.at)
+		deadlines_move(&relay->deadlines, &tunnel->deadline, next);
+}
+
+void tunnel_end(struct relay *relay, struct tunnel *tunnel)
+{
+	struct tunnel_change change = {.relay = relay, .tunnel = tunnel};
+
+	membership_clear(tunnel->membership, tunnel_changed, &change);
+	tunnel_unlink(relay, tunnel);
+	relay->edge.tunnel_remove(relay->edge.arg, tunnel->id);
+	tunnel_discard(tunnel);
+}
+
+static void tunnel_expire(struct relay *relay, struct tunnel *tunnel, uint64_t now)
+{
+	struct tunnel_change change = {.relay = relay, .tunnel = tunnel, .now = now};
+	uint64_t next = membership_expire(tunnel->membership, now, tunnel_changed, &change);
+
+	if (!membership_is_empty(tunnel->membership)) {
+		deadlines_move(&relay->deadlines, &tunnel->deadline, next);
+		return;
+	}
+	counter_add(AMT_COUNT_TUNNEL_EXPIRED, 1);
+	tunnel_end(relay, tunnel);
+}
+
+uint64_t tunnels_tick(struct relay *relay, uint64_t now)
+{
+	struct deadline *first;
+	unsigned int i;
+
+	for (i = 0; i < TICK_MAX; i++) {
+		first = deadlines_first(&relay->deadlines);
+		if (!first || first->at > now)
+			break;
+		tunnel_expire(relay, tunnel_of(first), now);
+	}
+	first = deadlines_first(&relay->deadlines);
+	return first ? first->at : TIME_NEVER;
+}
+
+void tunnels_free(struct relay *relay)
+{
+	struct tunnel *tunnel, *next;
+
+	HASH_ITER (hh, relay->tunnels, tunnel, next) {
+		tunnel_unlink(relay, tunnel);
+		tunnel_discard(tunnel);
+	}
+	deadlines_free(&relay->deadlines);
+	free(relay->by_id);
+}
