@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include "base/addr.h"
 #include "base/log.h"
 
@@ -26,7 +27,7 @@ struct config_names {
 
 /* Values as in the file; see amtd.conf(5) for meaning, range and default of each. */
 struct config_relay {
-	bool present; /* a relay section is there, or there is no file at all */
+	bool present; /* a relay section is there (0.1 has no other role), or no file at all */
 	struct config_addresses address, discovery;
 	struct config_names upstream, uplink;
 	char *mode; /* "auto", "xdp", "tc" */
@@ -46,7 +47,7 @@ struct config_relay {
 	unsigned int tunnel_mtu, tunnel_mtu_min;
 	unsigned int events_per_second;
 	unsigned int upstream_retry;
-	struct amt_addr query_source_ipv4, query_source_ipv6;
+	struct amt_addr query_source_ipv4, query_source_ipv6; /* all zero: see amtd.conf(5) */
 };
 
 struct config {
@@ -55,9 +56,19 @@ struct config {
 };
 
 /* Reads path; NULL gives the defaults: a relay that waits for attach. Every error goes to report
- * as one line "FILE:LINE: what is wrong; what to do". Returns 0, or -EINVAL after reporting all,
- * or another negative errno (file not readable, reported as well). */
+ * as one line "FILE:LINE: what is wrong; what to do"; a warning ("FILE:LINE: warning: ...") does
+ * not fail. Returns 0, or -EINVAL after reporting all, or another negative errno (file not
+ * readable, reported as well); then config holds nothing. */
 int config_load(const char *path, struct config *config, void (*report)(const char *line));
+/* The same from an open stream; name stands for it in errors. */
+int config_read(FILE *stream, const char *name, struct config *config,
+		void (*report)(const char *line));
+/* What a missing file means: every default, a relay that waits for attach. 0 or -ENOMEM. */
+int config_default(struct config *config);
 void config_free(struct config *config);
+
+/* Key i of the relay section and its default as it would stand in the file ("" for an empty list);
+ * NULL behind the last. For the test that holds amtd.conf(5) against it. */
+const char *config_relay_key(unsigned int i, const char **default_value);
 
 #endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * amtd.conf(5) as a whole: the table of keys with their defaults, what only several keys together
+ * can get wrong, and the file around it. config_file.c reads the text.
+ */
+#include "base/config.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/config_file.h"
+#include "base/config_value.h"
+
+/* clang-format off */
+#define AT(field) offsetof(struct config_relay, field)
+#define LIST(type, name, field)			{name, CONFIG_##type, AT(field), "", 0, 0, NULL}
+#define NUMBER(name, field, value, min, max)	{name, CONFIG_NUMBER, AT(field), value, min, max, NULL}
+#define BOOLEAN(name, field, value)		{name, CONFIG_BOOLEAN, AT(field), value, 0, 0, NULL}
+#define WORD(name, field, value, words)		{name, CONFIG_WORD, AT(field), value, 0, 0, words}
+#define OTHER(type, name, field, value, min, max) \
+						{name, CONFIG_##type, AT(field), value, min, max, NULL}
+
+static const struct config_key relay_keys[] = {
+	LIST(ADDRESSES, "address", address),
+	LIST(ADDRESSES, "discovery", discovery),
+	LIST(NAMES, "upstream", upstream),
+	LIST(NAMES, "uplink", uplink),
+	WORD("mode", mode, "auto", "auto xdp tc"),
+	OTHER(PORT, "port", port, "2268", 1, 65535),
+	NUMBER("query-interval", query_interval, "125", 1, 31744),
+	NUMBER("query-response-interval", query_response_interval, "10", 1, 3174),
+	NUMBER("robustness", robustness, "2", 1, 7),
+	NUMBER("secret-lifetime", secret_lifetime, "3600", 1, 7200),
+	WORD("teardown", teardown, "auto", "auto on off"),
+	BOOLEAN("strict-router-alert", strict_router_alert, "false"),
+	BOOLEAN("accept-repeated-mac", accept_repeated_mac, "true"),
+	BOOLEAN("accept-linux-p", accept_linux_p, "true"),
+	OTHER(IPV4, "query-source-ipv4", query_source_ipv4, "0.0.0.0", 0, 0),
+	OTHER(IPV6_LL, "query-source-ipv6", query_source_ipv6, "fe80::1", 0, 0),
+	LIST(GROUPS, "permit-groups", permit_groups),
+	LIST(PREFIXES, "permit-gateways", permit_gateways),
+	LIST(GROUPS, "ssm-range", ssm_range),
+	NUMBER("max-tunnels", max_tunnels, "100000", 1, 4000000),
+	NUMBER("max-tunnels-per-address", max_tunnels_per_address, "4096", 1, 65535),
+	NUMBER("max-groups-per-tunnel", max_groups_per_tunnel, "256", 1, 65535),
+	NUMBER("max-sources-per-group", max_sources_per_group, "64", 1, 4096),
+	NUMBER("max-channels", max_channels, "16384", 1, 1000000),
+	NUMBER("max-blocks", max_blocks, "32768", 1, 1000000),
+	NUMBER("max-nexthops", max_nexthops, "65535", 2, 65536),
+	NUMBER("requests-per-second", requests_per_second, "500", 0, 1000000),
+	NUMBER("requests-burst", requests_burst, "5000", 1, 1000000),
+	WORD("ttl", ttl, "decrement", "decrement keep"),
+	OTHER(DSCP, "dscp", dscp, "copy", 0, 63),
+	NUMBER("outer-ttl", outer_ttl, "64", 1, 255),
+	BOOLEAN("udp-checksum", udp_checksum, "false"),
+	NUMBER("tunnel-mtu", tunnel_mtu, "0", 0, 65000),
+	NUMBER("tunnel-mtu-min", tunnel_mtu_min, "552", 68, 65000),
+	NUMBER("events-per-second", events_per_second, "1000", 0, 1000000),
+	NUMBER("upstream-retry", upstream_retry, "5", 1, 3600),
+};
+/* clang-format on */
+
+#define NRELAY_KEYS (sizeof(relay_keys) / sizeof(relay_keys[0]))
+
+const char *config_relay_key(unsigned int i, const char **default_value)
+{
+	if (i >= NRELAY_KEYS)
+		return NULL;
+	*default_value = relay_keys[i].default_value;
+	return relay_keys[i].name;
+}
+
+/* A relay that waits for attach. */
+int config_default(struct config *config)
+{
+	unsigned int i;
+
+	memset(config, 0, sizeof(*config));
+	config->log_level = LOG_LEVEL_INFO;
+	config->relay.present = true;
+	for (i = 0; i < NRELAY_KEYS; i++) {
+		if (!config_is_list(&relay_keys[i]) &&
+		    config_value_set(&relay_keys[i], &config->relay, relay_keys[i].default_value,
+				     NULL))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int line_of(const struct config_file *file, const char *name)
+{
+	unsigned int i = 0;
+
+	while (strcmp(relay_keys[i].name, name) != 0)
+		i++;
+	return file->lines[i];
+}
+
+/* What only several keys together can get wrong. */
+static void check_whole(struct config_file *file)
+{
+	const struct config_relay *relay = &file->config->relay;
+	int line = line_of(file, "query-response-interval");
+
+	if (!file->relay_sections)
+		config_file_error(file, 1,
+				  "no relay section; 'relay { }' alone is a relay that "
+				  "waits for amt-ctl attach");
+	if (relay->query_response_interval >= relay->query_interval)
+		config_file_error(file, line ? line : line_of(file, "query-interval"),
+				  "query-response-interval (now %u) must be less than "
+				  "query-interval (now %u), RFC 3376 8.3; set both",
+				  relay->query_response_interval, relay->query_interval);
+	if (relay->tunnel_mtu && relay->tunnel_mtu < relay->tunnel_mtu_min) {
+		line = line_of(file, "tunnel-mtu");
+		config_file_error(file, line,
+				  "tunnel-mtu %u is less than tunnel-mtu-min %u; raise it, or "
+				  "write 0 to take the route's",
+				  relay->tunnel_mtu, relay->tunnel_mtu_min);
+	}
+}
+
+static void warn_whole(struct config_file *file)
+{
+	const struct config_relay *relay = &file->config->relay;
+
+	/* above 127 QQIC is a floating point code, which some gateways take as plain seconds (Q-9)
+	 */
+	if (relay->query_interval > 127)
+		config_file_warning(file, line_of(file, "query-interval"),
+				    "query-interval %u is over 127: the Linux gateway misreads "
+				    "it; 127 is safe",
+				    relay->query_interval);
+	if (relay->robustness == 1)
+		config_file_warning(file, line_of(file, "robustness"),
+				    "robustness 1: one lost Membership Update ends a tunnel; "
+				    "2 is safe");
+}
+
+static void report_unreadable(const char *name, int error, void (*report)(const char *line))
+{
+	char line[1024];
+
+	snprintf(line, sizeof(line), "%s: %s; -f takes the path of a readable file", name,
+		 strerror(-error));
+	report(line);
+}
+
+int config_read(FILE *stream, const char *name, struct config *config,
+		void (*report)(const char *line))
+{
+	struct config_file file = {.config = config, .keys = relay_keys, .nkeys = NRELAY_KEYS};
+	int ret;
+
+	_Static_assert(NRELAY_KEYS <= CONFIG_KEYS_MAX, "config_file.h: CONFIG_KEYS_MAX");
+	memset(config, 0, sizeof(*config));
+	ret = config_file_parse(&file, stream);
+	if (ret == 0) {
+		check_whole(&file);
+		warn_whole(&file);
+	}
+	config_file_report(&file, name, report);
+	if (ret && ret != -EINVAL)
+		report_unreadable(name, ret, report);
+	if (file.errors)
+		ret = -EINVAL;
+	config_file_free(&file);
+	if (ret)
+		config_free(config);
+	return ret;
+}
+
+int config_load(const char *path, struct config *config, void (*report)(const char *line))
+{
+	FILE *stream;
+	int ret;
+
+	if (!path)
+		return config_default(config);
+	stream = fopen(path, "re");
+	if (!stream) {
+		ret = -errno;
+		memset(config, 0, sizeof(*config));
+		report_unreadable(path, ret, report);
+		return ret;
+	}
+	ret = config_read(stream, path, config, report);
+	fclose(stream);
+	return ret;
+}
+
+void config_free(struct config *config)
+{
+	unsigned int i;
+
+	for (i = 0; i < NRELAY_KEYS; i++)
+		config_value_free(&relay_keys[i], &config->relay);
+	memset(config, 0, sizeof(*config));
+}

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/config_file.h"
+
+#include <confuse.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define END_KEY	 "\001end"
+#define END_MARK "\n" END_KEY "=1\n"
+
+/* libconfuse's callbacks carry no argument of ours. */
+static struct config_file *reading;
+
+static const char log_levels[][8] = {"error", "warning", "info", "debug"};
+
+/* ---- findings ---- */
+
+static void add_finding(struct config_file *file, int line, const char *prefix, const char *format,
+			va_list args)
+{
+	struct config_finding *grown =
+		reallocarray(file->findings, file->nfindings + 1, sizeof(*grown));
+	int n;
+
+	if (!grown)
+		return;
+	file->findings = grown;
+	grown += file->nfindings++;
+	grown->line = line;
+	n = snprintf(grown->text, sizeof(grown->text), "%s", prefix);
+	vsnprintf(grown->text + n, sizeof(grown->text) - (size_t)n, format, args);
+}
+
+void config_file_error(struct config_file *file, int line, const char *format, ...)
+{
+	va_list args;
+
+	file->errors++;
+	va_start(args, format);
+	add_finding(file, line, "", format, args);
+	va_end(args);
+}
+
+void config_file_warning(struct config_file *file, int line, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	add_finding(file, line, "warning: ", format, args);
+	va_end(args);
+}
+
+static int by_line(const void *a, const void *b)
+{
+	return ((const struct config_finding *)a)->line - ((const struct config_finding *)b)->line;
+}
+
+void config_file_report(struct config_file *file, const char *name,
+			void (*report)(const char *line))
+{
+	char line[1024];
+	unsigned int i;
+
+	if (file->nfindings)
+		qsort(file->findings, file->nfindings, sizeof(*file->findings), by_line);
+	for (i = 0; i < file->nfindings; i++) {
+		snprintf(line, sizeof(line), "%s:%d: %s", name, file->findings[i].line,
+			 file->findings[i].text);
+		report(line);
+	}
+}
+
+/* What stands in the file, fit for one line of a terminal. buf holds 64. */
+static const char *shown(const char *text, char *buf)
+{
+	size_t i;
+
+	for (i = 0; text[i] && i < 60; i++)
+		buf[i] = isprint((unsigned char)text[i]) ? text[i] : '?';
+	strcpy(buf + i, text[i] ? "..." : "");
+	return buf;
+}
+
+/* ---- unknown keys ---- */
+
+/* Levenshtein's distance, to a key of less than 32 characters. */
+static unsigned int distance(const char *text, const char *key)
+{
+	unsigned int row[32], i, j, n = (unsigned int)strlen(key);
+
+	for (j = 0; j <= n; j++)
+		row[j] = j;
+	for (i = 0; text[i]; i++) {
+		unsigned int diagonal = row[0];
+
+		row[0] = i + 1;
+		for (j = 1; j <= n; j++) {
+			unsigned int best = diagonal + (text[i] != key[j - 1]);
+
+			diagonal = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[n];
+}
+
+static const struct config_key *find_key(const struct config_file *file, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < file->nkeys; i++)
+		if (strcmp(file->keys[i].name, name) == 0)
+			return &file->keys[i];
+	return NULL;
+}
+
+static const char *nearest_key(const struct config_file *file, const char *name)
+{
+	unsigned int i, best = 4; /* further than that is no typing error */
+	const char *near = NULL;
+
+	for (i = 0; i < file->nkeys; i++) {
+		unsigned int d = distance(name, file->keys[i].name);
+
+		if (d < best) {
+			best = d;
+			near = file->keys[i].name;
+		}
+	}
+	return near;
+}
+
+static void unknown_error(struct config_file *file, int line, const char *name)
+{
+	const char *near = nearest_key(file, name);
+	char buf[64];
+
+	shown(name, buf);
+	if (find_key(file, name))
+		config_file_error(file, line, "option '%s' belongs into the relay section", buf);
+	else if (strcmp(name, "log-level") == 0)
+		config_file_error(file, line, "option '%s' belongs outside of sections", buf);
+	else if (near)
+		config_file_error(file, line, "unknown option '%s'; did you mean '%s'?", buf, near);
+	else
+		config_file_error(file, line, "unknown option '%s'; amtd.conf(5) lists all", buf);
+}
+
+/* ---- libconfuse's callbacks ---- */
+
+static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	struct error err = {""};
+	const struct config_key *key = find_key(reading, opt->name);
+	int *line = &reading->lines[key - reading->keys], ret;
+	char buf[64];
+
+	*(const char **)result = value;
+	/* the elements of a list come one by one; the first of an assignment is alone */
+	if (*line && (!config_is_list(key) || opt->nvalues == 1)) {
+		config_file_error(reading, cfg->line,
+				  "%s is set twice, first in line %d; remove one", opt->name,
+				  *line);
+		return 0;
+	}
+	*line = cfg->line;
+	ret = config_value_set(key, &reading->config->relay, value, &err);
+	if (ret)
+		config_file_error(reading, cfg->line, "%s: '%s' is not possible: %s", key->name,
+				  shown(value, buf), ret == -ENOMEM ? "no memory" : err.text);
+	return 0;
+}
+
+static int on_log_level(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	unsigned int i;
+	char buf[64];
+
+	*(const char **)result = value;
+	if (reading->log_level_line)
+		config_file_error(reading, cfg->line,
+				  "log-level is set twice, first in line %d; remove one",
+				  reading->log_level_line);
+	reading->log_level_line = cfg->line;
+	for (i = 0; i < 4; i++) {
+		if (strcmp(value, log_levels[i]) == 0) {
+			reading->config->log_level = (enum log_level)i;
+			return 0;
+		}
+	}
+	config_file_error(reading, cfg->line,
+			  "log-level: '%s' is not possible: write one of: error warning info debug",
+			  shown(value, buf));
+	return 0;
+}
+
+static int on_unknown(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	*(const char **)result = value;
+	if (opt->nvalues == 1)
+		unknown_error(reading, cfg->line, opt->name);
+	return 0;
+}
+
+static int on_relay_section(cfg_t *cfg, cfg_opt_t *opt)
+{
+	if (++reading->relay_sections == 2)
+		config_file_error(reading, cfg->line,
+				  "a second relay section ends here; join both into one");
+	return 0;
+}
+
+/* libconfuse takes the end of the file for the end of a section. The end is marked therefore, with
+ * an option that is an error inside of one. */
+static int on_end(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	*(const char **)result = value;
+	if (strcmp(cfg_name(cfg), "relay") == 0)
+		config_file_error(reading, cfg->line - 1,
+				  "the relay section does not end; write a closing brace");
+	return 0;
+}
+
+static void on_error(cfg_t *cfg, const char *format, va_list args)
+{
+	char text[256], buf[64];
+
+	/* libconfuse stops at an unknown key; it is read again, with that key known as one to
+	 * complain about, so that whatever comes behind is checked as well */
+	if (strstr(format, "no such option") && reading->nunknown < CONFIG_UNKNOWN_MAX) {
+		char *key = strdup(va_arg(args, const char *));
+
+		reading->again = key != NULL;
+		if (key)
+			reading->unknown[reading->nunknown++] = key;
+		return;
+	}
+	vsnprintf(text, sizeof(text), format, args);
+	reading->syntax_errors++;
+	config_file_error(reading, cfg->line, "%s; see amtd.conf(5) for the syntax",
+			  shown(text, buf));
+}
+
+/* ---- reading ---- */
+
+/* Unknown keys are known in both places, since where they stood was not told, but not twice. A list
+ * takes one value as well as {several}. */
+static void add_others(const struct config_file *file, cfg_opt_t *opts, unsigned int n)
+{
+	unsigned int i, j, known = n;
+
+	for (i = 0; i < file->nunknown; i++) {
+		for (j = 0; j < known && strcmp(opts[j].name, file->unknown[i]) != 0; j++)
+			;
+		if (j == known)
+			opts[n++] = (cfg_opt_t)CFG_STR_LIST_CB(file->unknown[i], NULL,
+							       CFGF_NODEFAULT, on_unknown);
+	}
+	opts[n++] = (cfg_opt_t)CFG_STR_CB(END_KEY, NULL, CFGF_NODEFAULT, on_end);
+	opts[n] = (cfg_opt_t)CFG_END();
+}
+
+static int parse_once(struct config_file *file, char *text, size_t length)
+{
+	FILE *stream = fmemopen(text, length, "r");
+	cfg_opt_t relay[CONFIG_KEYS_MAX + CONFIG_UNKNOWN_MAX + 2];
+	cfg_opt_t top[2 + CONFIG_UNKNOWN_MAX + 2];
+	unsigned int i;
+	cfg_t *cfg;
+	int ret;
+
+	if (!stream)
+		return -ENOMEM;
+	for (i = 0; i < file->nkeys; i++)
+		relay[i] = (cfg_opt_t)CFG_STR_CB(
+			file->keys[i].name, NULL,
+			CFGF_NODEFAULT | (config_is_list(&file->keys[i]) ? CFGF_LIST : 0),
+			on_value);
+	add_others(file, relay, file->nkeys);
+	top[0] = (cfg_opt_t)CFG_STR_CB("log-level", NULL, CFGF_NODEFAULT, on_log_level);
+	top[1] = (cfg_opt_t)CFG_SEC("relay", relay, CFGF_NONE);
+	add_others(file, top, 2);
+	cfg = cfg_init(top, CFGF_NONE);
+	if (!cfg) {
+		fclose(stream);
+		return -ENOMEM;
+	}
+	cfg_set_error_function(cfg, on_error);
+	cfg_set_validate_func(cfg, "relay", on_relay_section);
+	ret = cfg_parse_fp(cfg, stream);
+	cfg_free(cfg);
+	fclose(stream);
+	return ret == CFG_SUCCESS ? 0 : -EINVAL;
+}
+
+static void forget_findings(struct config_file *file)
+{
+	free(file->findings);
+	file->findings = NULL;
+	file->nfindings = file->errors = file->relay_sections = file->syntax_errors = 0;
+	file->log_level_line = 0;
+	memset(file->lines, 0, sizeof(file->lines));
+}
+
+/* The whole text with the mark behind it. */
+static int slurp(FILE *stream, char **text, size_t *length)
+{
+	char *buf = malloc(CONFIG_FILE_MAX + sizeof(END_MARK));
+
+	if (!buf)
+		return -ENOMEM;
+	*text = buf;
+	*length = fread(buf, 1, CONFIG_FILE_MAX, stream);
+	if (ferror(stream))
+		return -errno;
+	if (!feof(stream) && fgetc(stream) != EOF)
+		return -EFBIG;
+	memcpy(buf + *length, END_MARK, sizeof(END_MARK) - 1);
+	*length += sizeof(END_MARK) - 1;
+	return 0;
+}
+
+int config_file_parse(struct config_file *file, FILE *stream)
+{
+	char *text = NULL;
+	size_t length;
+	int ret = slurp(stream, &text, &length);
+
+	reading = file;
+	while (!ret) { /* at most CONFIG_UNKNOWN_MAX times */
+		file->again = false;
+		forget_findings(file);
+		config_free(file->config);
+		ret = config_default(file->config);
+		if (!ret)
+			ret = parse_once(file, text, length);
+		if (!file->again)
+			break;
+		ret = 0;
+	}
+	reading = NULL;
+	free(text);
+	return ret;
+}
+
+void config_file_free(struct config_file *file)
+{
+	forget_findings(file);
+	while (file->nunknown)
+		free(file->unknown[--file->nunknown]);
+}
