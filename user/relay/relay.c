@@ -209,10 +209,9 @@ bool relay_at_limit(const struct relay *relay)
 	       (relay->options.max_tunnels && relay_tunnels(relay) >= relay->options.max_tunnels);
 }
 
-static void view(const struct tunnel *tunnel,
-		 void (*fn)(void *arg, const struct relay_tunnel_view *view), void *arg)
+static struct relay_tunnel_view view(const struct tunnel *tunnel)
 {
-	struct relay_tunnel_view out = {
+	return (struct relay_tunnel_view){
 		.id = tunnel->id,
 		.gateway = {tunnel->key.gateway, tunnel->key.port},
 		.relay = {tunnel->key.relay, tunnel->relay_port},
@@ -223,8 +222,15 @@ static void view(const struct tunnel *tunnel,
 		.groups = membership_groups(tunnel->membership),
 		.membership = tunnel->membership,
 	};
+}
 
-	fn(arg, &out);
+bool relay_view(const struct relay *relay, uint32_t id, struct relay_tunnel_view *out)
+{
+	const struct tunnel *tunnel = tunnel_by_id(relay, id);
+
+	if (tunnel)
+		*out = view(tunnel);
+	return tunnel != NULL;
 }
 
 void relay_walk(struct relay *relay, const struct amt_addr *gateway,
@@ -232,13 +238,18 @@ void relay_walk(struct relay *relay, const struct amt_addr *gateway,
 {
 	const struct tunnel *tunnel;
 	const struct gateway *owner;
+	struct relay_tunnel_view out;
 
 	if (!gateway) {
-		for (tunnel = relay->tunnels; tunnel; tunnel = tunnel->hh.next)
-			view(tunnel, fn, arg);
+		for (tunnel = relay->tunnels; tunnel; tunnel = tunnel->hh.next) {
+			out = view(tunnel);
+			fn(arg, &out);
+		}
 		return;
 	}
 	owner = gateway_find(relay, gateway);
-	for (tunnel = owner ? owner->tunnels : NULL; tunnel; tunnel = tunnel->next)
-		view(tunnel, fn, arg);
+	for (tunnel = owner ? owner->tunnels : NULL; tunnel; tunnel = tunnel->next) {
+		out = view(tunnel);
+		fn(arg, &out);
+	}
 }

@@ -112,6 +112,8 @@ struct relay_tunnel_view {
 	unsigned int groups;
 	const struct membership *membership;
 };
+/* One tunnel by its id; false: no such tunnel. */
+bool relay_view(const struct relay *relay, uint32_t id, struct relay_tunnel_view *out);
 /* Calls fn for each tunnel, or only for those of one gateway address (NULL: all). */
 void relay_walk(struct relay *relay, const struct amt_addr *gateway,
 		void (*fn)(void *arg, const struct relay_tunnel_view *view), void *arg);
