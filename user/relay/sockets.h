@@ -7,6 +7,7 @@
 #ifndef AMT_RELAY_SOCKETS_H
 #define AMT_RELAY_SOCKETS_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include "base/addr.h"
 #include "base/error.h"
@@ -30,6 +31,10 @@ void relay_sockets_close(struct relay_sockets *sockets, const struct amt_addr *a
  * wake-up ends. */
 void relay_sockets_send(struct relay_sockets *sockets, const struct amt_sockaddr *local,
 			const struct amt_sockaddr *peer, const void *buf, size_t len);
+/* The same for Multicast Data: with a DSCP and ECN field of its own. */
+void relay_sockets_send_data(struct relay_sockets *sockets, const struct amt_sockaddr *local,
+			     const struct amt_sockaddr *peer, uint8_t tos, const void *buf,
+			     size_t len);
 /* Calls fn for each address listened on. */
 void relay_sockets_walk(const struct relay_sockets *sockets,
 			void (*fn)(void *arg, const struct amt_sockaddr *local), void *arg);

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "relay/sockets.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <amt/wire.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "relay/outbox.h"
+
+#define READ_BATCH   32	  /* messages of one recvmmsg(2) */
+#define READ_ROUNDS  8	  /* of those a wake-up: other sockets and timers get their turn */
+#define MESSAGE_ROOM 9216 /* a longer message arrives cut off, and fails its length checks */
+#define RECEIVE_ROOM (4 << 20)
+#define SEND_ROOM    (1 << 20)
+
+struct listener {
+	struct listener *next;
+	struct relay_sockets *owner;
+	struct amt_sockaddr local;
+	int fd;
+	struct event *readable;
+};
+
+struct relay_sockets {
+	struct event_base *base;
+	relay_sockets_fn fn;
+	void (*after_batch)(void *arg);
+	void *arg;
+	struct listener *list;
+	struct outbox *outbox;
+	struct event *flush; /* sends what was queued outside a wake-up of ours */
+	bool reading;
+	struct mmsghdr message[READ_BATCH];
+	struct iovec iov[READ_BATCH];
+	struct sockaddr_storage peer[READ_BATCH];
+	uint8_t octets[READ_BATCH][MESSAGE_ROOM];
+};
+
+static void on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay_sockets *sockets = arg;
+
+	outbox_flush(sockets->outbox);
+}
+
+struct relay_sockets *relay_sockets_new(struct event_base *base, relay_sockets_fn fn,
+					void (*after_batch)(void *arg), void *arg)
+{
+	struct relay_sockets *sockets = calloc(1, sizeof(*sockets));
+	unsigned int i;
+
+	if (!sockets)
+		return NULL;
+	sockets->base = base;
+	sockets->fn = fn;
+	sockets->after_batch = after_batch;
+	sockets->arg = arg;
+	sockets->outbox = outbox_new();
+	sockets->flush = evtimer_new(base, on_flush, sockets);
+	if (!sockets->outbox || !sockets->flush) {
+		relay_sockets_free(sockets);
+		return NULL;
+	}
+	for (i = 0; i < READ_BATCH; i++) {
+		sockets->iov[i] = (struct iovec){sockets->octets[i], MESSAGE_ROOM};
+		sockets->message[i].msg_hdr.msg_iov = &sockets->iov[i];
+		sockets->message[i].msg_hdr.msg_iovlen = 1;
+		sockets->message[i].msg_hdr.msg_name = &sockets->peer[i];
+	}
+	return sockets;
+}
+
+static void listener_free(struct listener *listener)
+{
+	if (listener->readable)
+		event_free(listener->readable);
+	if (listener->fd >= 0)
+		close(listener->fd);
+	free(listener);
+}
+
+void relay_sockets_free(struct relay_sockets *sockets)
+{
+	struct listener *listener;
+
+	if (!sockets)
+		return;
+	if (sockets->outbox)
+		outbox_flush(sockets->outbox);
+	while ((listener = sockets->list)) {
+		sockets->list = listener->next;
+		listener_free(listener);
+	}
+	if (sockets->flush)
+		event_free(sockets->flush);
+	outbox_free(sockets->outbox);
+	free(sockets);
+}
+
+/* ---- reading ---- */
+
+/* Messages read, 0: none left. An ICMP error that the stack reports here belongs to some answer
+ * sent earlier; the next call reads on. */
+static int read_batch(struct listener *listener)
+{
+	struct relay_sockets *sockets = listener->owner;
+	unsigned int i;
+	int n;
+
+	for (i = 0; i < READ_BATCH; i++)
+		sockets->message[i].msg_hdr.msg_namelen = sizeof(sockets->peer[i]);
+	do {
+		n = recvmmsg(listener->fd, sockets->message, READ_BATCH, MSG_DONTWAIT, NULL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN)
+		log_debug("reading AMT messages: %s", strerror(errno));
+	return n < 0 ? 0 : n;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener *listener = arg;
+	struct relay_sockets *sockets = listener->owner;
+	struct amt_sockaddr peer;
+	unsigned int round;
+	int i, n;
+
+	sockets->reading = true;
+	for (round = 0; round < READ_ROUNDS; round++) {
+		uint64_t now = clock_now();
+
+		n = read_batch(listener);
+		for (i = 0; i < n; i++) {
+			if (sockaddr_from_native((struct sockaddr *)&sockets->peer[i], &peer))
+				continue;
+			sockets->fn(sockets->arg, now, &listener->local, &peer, sockets->octets[i],
+				    sockets->message[i].msg_len);
+		}
+		if (n < READ_BATCH)
+			break;
+	}
+	outbox_flush(sockets->outbox);
+	sockets->reading = false;
+	if (sockets->after_batch)
+		sockets->after_batch(sockets->arg);
+}
+
+/* ---- listening ---- */
+
+static struct listener *listener_find(const struct relay_sockets *sockets,
+				      const struct amt_addr *addr)
+{
+	struct listener *listener;
+
+	for (listener = sockets->list; listener; listener = listener->next)
+		if (addr_equal(&listener->local.addr, addr))
+			return listener;
+	return NULL;
+}
+
+static int set_int(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno : 0;
+}
+
+/* DF always, whatever a forged ICMP error says of the path: our messages are small, and Multicast
+ * Data must never be fragmented outside (R-93, R-94). */
+static int set_options(int fd, bool ipv4)
+{
+	int rc;
+
+	if (ipv4)
+		rc = set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+	else if (!(rc = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) &&
+		 !(rc = set_int(fd, IPPROTO_IPV6, IPV6_DONTFRAG, 1)))
+		rc = set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+	/* Room for a burst of gateways; the forced form needs privilege, the other is capped */
+	if (set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_ROOM))
+		set_int(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_ROOM);
+	if (set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_ROOM))
+		set_int(fd, SOL_SOCKET, SO_SNDBUF, SEND_ROOM);
+	return rc;
+}
+
+static int bind_error(struct error *err, int code, const struct amt_sockaddr *local)
+{
+	char where[AMT_SOCKADDR_STRLEN], addr[AMT_ADDR_STRLEN];
+
+	sockaddr_print(local, where);
+	addr_print(&local->addr, addr);
+	switch (code) {
+	case -EADDRNOTAVAIL:
+		return error_set(err, code,
+				 "cannot listen on %s: no interface has this address; add it (ip "
+				 "address add %s dev INTERFACE) or configure one that is there",
+				 where, addr);
+	case -EADDRINUSE:
+		return error_set(err, code,
+				 "cannot listen on %s: another program does (see ss -lunp); end it "
+				 "or choose another address or port",
+				 where);
+	default:
+		return error_set(err, code, "cannot listen on %s: %s", where, strerror(-code));
+	}
+}
+
+static int listener_bind(struct listener *listener, const struct amt_sockaddr *local)
+{
+	struct sockaddr_storage native;
+	socklen_t len = sockaddr_to_native(local, &native);
+	int rc;
+
+	listener->fd = socket(native.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (listener->fd < 0)
+		return -errno;
+	rc = set_options(listener->fd, native.ss_family == AF_INET);
+	if (rc)
+		return rc;
+	return bind(listener->fd, (struct sockaddr *)&native, len) ? -errno : 0;
+}
+
+int relay_sockets_listen(struct relay_sockets *sockets, const struct amt_addr *addr, uint16_t port,
+			 struct error *err)
+{
+	struct amt_sockaddr local = {*addr, htons(port)};
+	struct listener *listener;
+	int rc;
+
+	if (listener_find(sockets, addr))
+		return 0;
+	listener = calloc(1, sizeof(*listener));
+	if (!listener)
+		return error_set(err, -ENOMEM, "cannot listen: no memory");
+	listener->owner = sockets;
+	listener->local = local;
+	rc = listener_bind(listener, &local);
+	if (rc) {
+		listener_free(listener);
+		return bind_error(err, rc, &local);
+	}
+	listener->readable =
+		event_new(sockets->base, listener->fd, EV_READ | EV_PERSIST, on_readable, listener);
+	if (!listener->readable || event_add(listener->readable, NULL)) {
+		listener_free(listener);
+		return error_set(err, -ENOMEM, "cannot listen: no memory");
+	}
+	listener->next = sockets->list;
+	sockets->list = listener;
+	return 0;
+}
+
+void relay_sockets_close(struct relay_sockets *sockets, const struct amt_addr *addr)
+{
+	struct listener *listener = listener_find(sockets, addr), **at;
+
+	if (!listener)
+		return;
+	outbox_flush(sockets->outbox);
+	for (at = &sockets->list; *at != listener; at = &(*at)->next)
+		;
+	*at = listener->next;
+	listener_free(listener);
+}
+
+void relay_sockets_walk(const struct relay_sockets *sockets,
+			void (*fn)(void *arg, const struct amt_sockaddr *local), void *arg)
+{
+	const struct listener *listener;
+
+	for (listener = sockets->list; listener; listener = listener->next)
+		fn(arg, &listener->local);
+}
+
+/* ---- sending ---- */
+
+void relay_sockets_send_data(struct relay_sockets *sockets, const struct amt_sockaddr *local,
+			     const struct amt_sockaddr *peer, uint8_t tos, const void *buf,
+			     size_t len)
+{
+	static const struct timeval at_once;
+	struct listener *listener = listener_find(sockets, &local->addr);
+
+	if (!listener)
+		return;
+	if (!sockets->reading && outbox_is_empty(sockets->outbox))
+		event_add(sockets->flush, &at_once);
+	outbox_put(sockets->outbox, listener->fd, peer, tos, buf, len);
+}
+
+void relay_sockets_send(struct relay_sockets *sockets, const struct amt_sockaddr *local,
+			const struct amt_sockaddr *peer, const void *buf, size_t len)
+{
+	relay_sockets_send_data(sockets, local, peer, AMT_TOS_CS6, buf, len);
+}
