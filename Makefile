@@ -122,7 +122,7 @@ $(O)/tests/%.o: tests/%.c Makefile | $(SKEL)
 	$(Q)$(CC) $(CPPFLAGS) -Itests $(ALL_CFLAGS) -c $< -o $@
 
 .SECONDEXPANSION:
-$(UNIT) $(BPFTEST): $(O)/tests/%: $(O)/tests/%.o $$(call TEST_HELPERS,$$(notdir $$(patsubst %/,%,$$(dir $$*)))) $(LIB)
+$(UNIT) $(BPFTEST): $(O)/tests/%: $(O)/tests/%.o $$(call TEST_HELPERS,$$(subst /,,$$(dir $$*))) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(LDLIBS)
 
