@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SipHash-2-4 against its authors' vectors, and what the response MAC covers. */
+#include "unit/unit.h"
+#include "unit/bytes.h"
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <string.h>
+#include <amt/mac.h>
+#include "proto/response_mac.h"
+
+/* The 64 official outputs: key 00 01 .. 0f, message 00 01 .. of length 0 .. 63. */
+static const char *const siphash_outputs[64] = {
+	"310e0edd47db6f72", "fd67dc93c539f874", "5a4fa9d909806c0d", "2d7efbd796666785",
+	"b7877127e09427cf", "8da699cd64557618", "cee3fe586e46c9cb", "37d1018bf50002ab",
+	"6224939a79f5f593", "b0e4a90bdf82009e", "f3b9dd94c5bb5d7a", "a7ad6b22462fb3f4",
+	"fbe50e86bc8f1e75", "903d84c02756ea14", "eef27a8e90ca23f7", "e545be4961ca29a1",
+	"db9bc2577fcc2a3f", "9447be2cf5e99a69", "9cd38d96f0b3c14b", "bd6179a71dc96dbb",
+	"98eea21af25cd6be", "c7673b2eb0cbf2d0", "883ea3e395675393", "c8ce5ccd8c030ca8",
+	"94af49f6c650adb8", "eab8858ade92e1bc", "f315bb5bb835d817", "adcf6b0763612e2f",
+	"a5c91da7acaa4dde", "716595876650a2a6", "28ef495c53a387ad", "42c341d8fa92d832",
+	"ce7cf2722f512771", "e37859f94623f3a7", "381205bb1ab0e012", "ae97a10fd434e015",
+	"b4a31508beff4d31", "81396229f0907902", "4d0cf49ee5d4dcca", "5c73336a76d8bf9a",
+	"d0a704536ba93e0e", "925958fcd6420cad", "a915c29bc8067318", "952b79f3bc0aa6d4",
+	"f21df2e41d4535f9", "87577519048f53a9", "10a56cf5dfcd9adb", "eb75095ccd986cd0",
+	"51a9cb9ecba312e6", "96afadfc2ce666c7", "72fe52975a4364ee", "5a1645b276d592a1",
+	"b274cb8ebf87870a", "6f9bb4203de7b381", "eaecb2a30b22a87f", "9924a43cc1315724",
+	"bd838d3aafbf8db7", "0b1a2a3265d51aea", "135079a3231ce660", "932b2846e4d70666",
+	"e1915f5cb1eca46c", "f325965ca16d629f", "575ff28e60381be5", "724506eb4c328a95",
+};
+
+static void siphash_vectors(void **state)
+{
+	uint8_t key[16], message[64];
+	uint64_t hash;
+	size_t i;
+
+	for (i = 0; i < sizeof(key); i++)
+		key[i] = (uint8_t)i;
+	for (i = 0; i < sizeof(message); i++)
+		message[i] = (uint8_t)i;
+	for (i = 0; i < sizeof(message); i++) {
+		struct exact exact = exact_copy(message, i);
+
+		hash = htole64(siphash24(key, exact.data, i));
+		assert_hex((const uint8_t *)&hash, sizeof(hash), siphash_outputs[i]);
+		free_exact(&exact);
+	}
+}
+
+static const struct amt_secret secret = {.key = "0123456789abcde", .installed_ns = 1};
+
+static struct amt_sockaddr endpoint(const char *text, uint16_t port)
+{
+	return (struct amt_sockaddr){.addr = address(text), .port = htons(port)};
+}
+
+/* The 24 octets of mac.h, put together by hand: whoever hashes these has the same MAC. */
+static void input_layout(void **state)
+{
+	static const char hex[] = "00000000 00000000 0000ffff c0000201 9cb0 01020304 01 00";
+	struct amt_sockaddr gateway = endpoint("192.0.2.1", 40112);
+	uint8_t input[AMT_MAC_INPUT_LEN], mac[AMT_MAC_LEN];
+	uint64_t hash;
+
+	assert_int_equal(unhex(hex, input, sizeof(input)), AMT_MAC_INPUT_LEN);
+	hash = htole64(siphash24(secret.key, input, sizeof(input)));
+	response_mac(&secret, &gateway, htonl(0x01020304), true, mac);
+	assert_memory_equal(mac, &hash, sizeof(mac));
+}
+
+/* Each thing that the MAC is over changes it. */
+static void everything_counts(void **state)
+{
+	struct amt_sockaddr gateway = endpoint("192.0.2.1", 40112), other;
+	struct amt_secret changed = secret;
+	uint8_t mac[AMT_MAC_LEN];
+	unsigned int bit;
+	bool ecn;
+
+	response_mac(&secret, &gateway, 7, false, mac);
+	assert_true(response_mac_verify(&secret, &gateway, 7, mac, &ecn));
+	for (bit = 0; bit < 128; bit++) {
+		other = gateway;
+		other.addr.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		assert_false(response_mac_verify(&secret, &other, 7, mac, &ecn));
+		changed = secret;
+		changed.key[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		assert_false(response_mac_verify(&changed, &gateway, 7, mac, &ecn));
+	}
+	for (bit = 0; bit < 16; bit++) {
+		other = gateway;
+		other.port ^= (uint16_t)(1 << bit);
+		assert_false(response_mac_verify(&secret, &other, 7, mac, &ecn));
+	}
+	for (bit = 0; bit < 32; bit++)
+		assert_false(response_mac_verify(&secret, &gateway, 7 ^ 1U << bit, mac, &ecn));
+}
+
+static void every_mac_bit_is_compared(void **state)
+{
+	struct amt_sockaddr gateway = endpoint("2001:db8::1", 1024);
+	uint8_t mac[AMT_MAC_LEN];
+	unsigned int bit;
+	bool ecn;
+
+	response_mac(&secret, &gateway, 7, true, mac);
+	for (bit = 0; bit < 8 * AMT_MAC_LEN; bit++) {
+		mac[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		assert_false(response_mac_verify(&secret, &gateway, 7, mac, &ecn));
+		assert_false(ecn);
+		mac[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	assert_true(response_mac_verify(&secret, &gateway, 7, mac, &ecn));
+}
+
+/* The Update tells by its MAC whether the Request had E, so nobody has to remember. */
+static void ecn_is_learned(void **state)
+{
+	struct amt_sockaddr gateway = endpoint("192.0.2.1", 40112);
+	uint8_t with[AMT_MAC_LEN], without[AMT_MAC_LEN];
+	bool ecn;
+
+	response_mac(&secret, &gateway, 7, true, with);
+	response_mac(&secret, &gateway, 7, false, without);
+	assert_memory_not_equal(with, without, sizeof(with));
+	assert_true(response_mac_verify(&secret, &gateway, 7, with, &ecn));
+	assert_true(ecn);
+	assert_true(response_mac_verify(&secret, &gateway, 7, without, &ecn));
+	assert_false(ecn);
+}
+
+/* An empty slot of the secrets map has a known key, all zero: it must match nothing. */
+static void no_secret_matches_nothing(void **state)
+{
+	struct amt_sockaddr gateway = endpoint("192.0.2.1", 40112);
+	struct amt_secret none = {0};
+	uint8_t mac[AMT_MAC_LEN];
+	bool ecn;
+
+	response_mac(&none, &gateway, 7, false, mac);
+	assert_false(response_mac_verify(&none, &gateway, 7, mac, &ecn));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(siphash_vectors),   cmocka_unit_test(input_layout),
+		cmocka_unit_test(everything_counts), cmocka_unit_test(every_mac_bit_is_compared),
+		cmocka_unit_test(ecn_is_learned),    cmocka_unit_test(no_secret_matches_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
