@@ -109,6 +109,8 @@ int fragment_ipv4(const void *datagram, size_t len, size_t mtu,
 	payload += first.len;
 	total -= first.len;
 	field = get16(first.octets + IPV4_FRAGMENT);
+	if ((field & IPV4_OFFSET) * 8 + total > FRAGMENT_MAX) /* would run into the flags */
+		return -EINVAL;
 	for (done = 0; done < total || !n; done += piece, header = &rest) {
 		unsigned int offset = (field & IPV4_OFFSET) + (unsigned int)(done / 8);
 		bool last = total - done <= mtu - header->len;

@@ -16,26 +16,6 @@
 /* A Query with the longer inner datagram and the G fields: nothing that is sent is longer. */
 #define MESSAGE_MAX (AMT_QUERY_DATAGRAM + QUERY_MLD_LEN + AMT_GATEWAY_LEN)
 
-void relay_options_default(struct relay_options *options)
-{
-	*options = (struct relay_options){
-		.query_interval_s = 125,
-		.response_interval_s = 10,
-		.robustness = 2,
-		.secret_lifetime_s = 3600,
-		.teardown = TEARDOWN_AUTO,
-		.accept_repeated_mac = true,
-		.accept_linux_p = true,
-		.max_tunnels = 100000,
-		.max_tunnels_per_address = 10000,
-		.max_groups_per_tunnel = 256,
-		.max_sources_per_group = 64,
-		.max_channels = 16384,
-		.requests_per_second = 1000,
-		.requests_burst = 10000,
-	};
-}
-
 static void membership_prepare(struct relay *relay)
 {
 	const struct relay_options *options = &relay->options;

@@ -16,6 +16,8 @@
 #include "proto/membership.h"
 #include "proto/merge.h"
 
+struct config_relay;
+
 enum teardown_mode { TEARDOWN_AUTO, TEARDOWN_ON, TEARDOWN_OFF }; /* */
 
 /* All times in seconds here are the configuration's; see amtd.conf(5) for the defaults. */
@@ -45,8 +47,10 @@ struct relay_options {
 	struct amt_addr query_source6; /* of MLD queries; any: fe80::1 */
 };
 
-/* Fills in every default. */
-void relay_options_default(struct relay_options *options);
+/* What the configuration says; lists stay its own and must outlive the relay. */
+void relay_options_set(struct relay_options *options, const struct config_relay *config);
+/* The configuration's defaults. 0 or -ENOMEM. */
+int relay_options_default(struct relay_options *options);
 
 /* What the engine needs of the world. All but send may be called only inside relay_* calls. */
 struct relay_edge {
