@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Inside the fan-out allocator: what fanout.c (joins and leaves), fanout_blocks.c (blocks, lists,
+ * grace period) and fanout_adopt.c share. Nobody else includes it.
+ */
+#ifndef AMT_DATAPATH_FANOUT_BLOCKS_H
+#define AMT_DATAPATH_FANOUT_BLOCKS_H
+
+#include "datapath/chain.h"
+#include "datapath/fanout.h"
+#include "datapath/slots.h"
+
+/* The blocks of a set with one endpoint. open: those with room, the emptiest ones first. */
+struct lane {
+	uint32_t endpoint;
+	uint32_t blocks;
+	uint16_t block_max;
+	struct chain open;
+};
+
+struct fanout_set {
+	bool used, known; /* as in struct fanout_block */
+	bool has_segment;
+	uint8_t order; /* of its segment of block_list */
+	uint16_t nlanes;
+	uint32_t members;
+	struct lane *lanes;
+	uint64_t freed_ns;
+};
+
+/* What amtd knows of a block beyond the map's record. */
+struct fanout_block {
+	uint32_t set;
+	uint32_t position; /* in the set's list */
+	uint8_t dead;	   /* members that wait to be removed */
+	bool used, open, dirty, ipv6;
+	bool known; /* used or in free_blocks: not to be taken as fresh */
+	uint64_t freed_ns;
+};
+
+/* A segment of block_list in its grace period, by its first slot. */
+struct retired {
+	uint64_t freed_ns;
+	uint8_t order;
+};
+
+struct fanout {
+	struct fanout_arrays map;
+	struct fanout_callbacks callbacks;
+	uint64_t grace_ns;
+
+	struct fanout_set *set;
+	struct chain_link *set_link;
+	struct chain free_sets; /* oldest first */
+	uint32_t fresh_set;	/* from here on, unused ids were never used */
+
+	struct fanout_block *block;
+	struct chain_link *block_link; /* in free_blocks or in a lane's open */
+	struct chain_link *dirty_link;
+	struct chain free_blocks, dirty;
+	uint32_t fresh_block, blocks_used;
+	uint32_t *ref; /* of the member at the same place in fanout4/6; FANOUT_NONE: dead */
+
+	struct slots *slots;
+	struct retired *retired;
+	struct chain_link *retired_link;
+	struct chain retired_segments;
+};
+
+/* In a list: block from becomes block to. from NONE: to is new; to NONE: from goes. */
+struct list_edit {
+	uint32_t from, to;
+};
+
+struct lane *lane_find(struct fanout *f, uint32_t set, uint32_t endpoint);
+struct lane *lane_get(struct fanout *f, uint32_t set, const struct fanout_place *place);
+void lane_drop_if_empty(struct fanout *f, uint32_t set, uint32_t endpoint);
+
+/* A block that no reader can see, empty; FANOUT_NONE: none is free. */
+uint32_t block_take(struct fanout *f, uint64_t now);
+/* Makes it the set's; does not touch the map. The set has a lane for the endpoint. */
+void block_claim(struct fanout *f, uint32_t block, uint32_t set, uint32_t endpoint, bool ipv6);
+/* Gives back a block that no reader has seen. */
+void block_return(struct fanout *f, uint32_t block);
+/* Frees a block that readers may still hold. */
+void block_retire(struct fanout *f, uint64_t now, uint32_t block);
+/* Puts it where its number of members says: among its lane's open blocks, or not. */
+void block_sort(struct fanout *f, uint32_t block);
+void block_mark_dirty(struct fanout *f, uint32_t block);
+/* Behind the last member of a block that no reader can see, or will not before its count says. */
+void block_write(struct fanout *f, uint32_t block, uint32_t i, const struct fanout_member *member);
+/* Adds the living members of from to an unseen block. */
+void block_fill(struct fanout *f, uint32_t to, uint32_t from);
+/* Tells the caller of all members of block where they are. */
+void block_announce(struct fanout *f, uint32_t block);
+/* Sets the number of members as readers see it. */
+void block_store_count(struct fanout *f, uint32_t block, uint32_t count);
+
+static inline uint32_t block_live(const struct fanout *f, uint32_t block)
+{
+	return f->map.blocks[block].count - f->block[block].dead;
+}
+
+/* Changes a set's list by one store that readers see; -ENOSPC leaves it as it was. One edit with
+ * both from and to never fails. */
+int list_change(struct fanout *f, uint64_t now, uint32_t set, const struct list_edit *edit,
+		unsigned int n);
+void list_retire(struct fanout *f, uint64_t now, uint32_t set);
+
+#endif
