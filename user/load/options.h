@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Values on amt-load's command line: numbers with k, M, G, times in seconds, addresses. Every
+ * mistake is one line that names the option.
+ */
+#ifndef AMT_LOAD_OPTIONS_H
+#define AMT_LOAD_OPTIONS_H
+
+#include <stdint.h>
+#include "base/addr.h"
+#include "base/error.h"
+#include "load/receiver.h"
+
+#define EXIT_USAGE 2
+
+/* "1500", "20M", "1.5G" (decimal prefixes), within min and max. */
+int option_number(const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *out,
+		  struct error *err);
+/* Seconds, with a fraction if need be; nanoseconds out. */
+int option_seconds(const char *option, const char *text, uint64_t *ns, struct error *err);
+
+struct addr_list {
+	struct amt_addr *list;
+	unsigned int n;
+};
+int option_addr(const char *option, const char *text, struct addr_list *out, struct error *err);
+
+/* Maps the file that streams are compared to. */
+int option_reference(const char *path, struct reference *out, struct error *err);
+
+#endif
