@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "load/commands.h"
 #include "load/options.h"
 
@@ -36,6 +37,7 @@ int main(int argc, char **argv)
 {
 	size_t i;
 
+	opterr = 0; /* the commands say it themselves, in one line */
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_USAGE;

@@ -187,7 +187,7 @@ static int take_flag(struct gateways_options *o, int c, struct error *err)
 		o->quiet = true;
 		return 0;
 	}
-	return error_set(err, -EINVAL, "try 'amt-load gateways --help'");
+	return -ENOTSUP;
 }
 
 static int take_option(struct gateways_options *o, int c, struct error *err)
@@ -300,6 +300,8 @@ int gateways_options_read(struct gateways_options *o, int argc, char **argv, str
 			exit(EXIT_SUCCESS);
 		}
 		ret = take_option(o, c, err);
+		if (ret == -ENOTSUP)
+			ret = option_unknown("gateways", argv, err);
 	}
 	while (!ret && optind < argc)
 		ret = channels_add(&o->channels, argv[optind++], err);

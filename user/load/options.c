@@ -74,6 +74,13 @@ int option_addr(const char *option, const char *text, struct addr_list *out, str
 	return 0;
 }
 
+int option_unknown(const char *command, char **argv, struct error *err)
+{
+	return error_set(err, -EINVAL,
+			 "'%s' is no option here, or lacks its value; try 'amt-load %s --help'",
+			 argv[optind - 1], command);
+}
+
 int option_reference(const char *path, struct reference *out, struct error *err)
 {
 	struct stat st;

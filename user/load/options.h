@@ -25,6 +25,9 @@ struct addr_list {
 };
 int option_addr(const char *option, const char *text, struct addr_list *out, struct error *err);
 
+/* What to say when getopt_long() did not know what stands behind it; opterr has to be 0. */
+int option_unknown(const char *command, char **argv, struct error *err);
+
 /* Maps the file that streams are compared to. */
 int option_reference(const char *path, struct reference *out, struct error *err);
 

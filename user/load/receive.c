@@ -130,7 +130,7 @@ static int take_option(struct listen_options *o, int c, struct error *err)
 		o->ready = optarg;
 		return 0;
 	}
-	return error_set(err, -EINVAL, "try 'amt-load receive --help'");
+	return -ENOTSUP;
 }
 
 static int read_options(struct listen_options *o, int argc, char **argv, struct error *err)
@@ -144,6 +144,8 @@ static int read_options(struct listen_options *o, int argc, char **argv, struct 
 			exit(EXIT_SUCCESS);
 		}
 		ret = take_option(o, c, err);
+		if (ret == -ENOTSUP)
+			ret = option_unknown("receive", argv, err);
 	}
 	while (!ret && optind < argc)
 		ret = channels_add(&o->channels, argv[optind++], err);

@@ -146,7 +146,7 @@ static int take_option(struct send_options *o, int c, struct error *err)
 		o->quiet = true;
 		return 0;
 	}
-	return error_set(err, -EINVAL, "try 'amt-load send --help'");
+	return -ENOTSUP;
 }
 
 static int read_options(struct send_options *o, int argc, char **argv, struct error *err)
@@ -164,6 +164,8 @@ static int read_options(struct send_options *o, int argc, char **argv, struct er
 			exit(EXIT_SUCCESS);
 		}
 		ret = take_option(o, c, err);
+		if (ret == -ENOTSUP)
+			ret = option_unknown("send", argv, err);
 		if (ret)
 			return ret;
 	}
