@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Tunnels, and the destinations that they share: one for each (gateway address, relay address), so
+ * that many gateways behind one NAT cost one look-up. Notifications mark destinations; a bounded
+ * batch of them is looked up each loop turn. Links and neighbours are in files of their own.
+ */
+#include "datapath/nexthop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <event2/event.h>
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+#include <uthash.h>
+#include <utlist.h>
+#include "base/clock.h"
+#include "base/counters.h"
+#include "base/log.h"
+#include "datapath/links.h"
+#include "datapath/neighbours.h"
+#include "datapath/rtnl.h"
+
+#define NO_TUNNEL     UINT32_MAX
+#define BATCH	      256 /* look-ups and tunnels told, a loop turn */
+#define READS	      32  /* of notifications, a loop turn */
+#define READ_SIZE     32768
+#define PREFIXES_MAX  16   /* changed routes that are compared one by one, a loop turn */
+#define REFRESH_S     10   /* the kernel tells nobody of a learned path MTU: ask that often */
+#define REFRESH_BATCH 1000 /* look-ups a second at most for that */
+
+struct destination_key {
+	struct amt_addr gateway, relay;
+};
+
+struct destination {
+	UT_hash_handle hh;
+	struct destination_key key;
+	struct nexthop_route route;
+	struct neighbour *neighbour; /* NULL when not routed */
+	uint32_t first;		     /* tunnel */
+	bool dirty;		     /* look up again */
+	uint32_t cursor;	     /* next tunnel to tell of the route; NO_TUNNEL: all know */
+	struct destination *next, *prev;
+	bool queued; /* in the work list: dirty, or tunnels to tell */
+};
+
+struct tunnel {
+	struct destination *destination; /* NULL: not tracked */
+	struct neighbour *neighbour;	 /* the one that was told */
+	uint32_t next, prev;		 /* of the same destination */
+};
+
+struct nexthops {
+	struct nexthop_callbacks callbacks;
+	struct rtnl *rtnl;
+	struct links *links;
+	struct neighbours *neighbours;
+	struct destination *table;
+	struct destination *work;
+	struct destination *refreshed; /* where the rolling refresh stands; NULL: at the start */
+	struct event *turn, *tick, *readable;
+	int fd; /* notifications */
+	bool opened, lost;
+	uint64_t resynced;
+	struct amt_prefix changed[PREFIXES_MAX]; /* routes, in this loop turn */
+	unsigned int nchanged;
+	uint32_t max_tunnels;
+	struct tunnel tunnels[];
+};
+
+static void soon(struct nexthops *nh)
+{
+	struct timeval now = {0};
+
+	if (!evtimer_pending(nh->turn, NULL))
+		evtimer_add(nh->turn, &now);
+}
+
+static void enqueue(struct nexthops *nh, struct destination *dest)
+{
+	if (!dest->queued) {
+		DL_APPEND(nh->work, dest);
+		dest->queued = true;
+	}
+	soon(nh);
+}
+
+static void mark(struct nexthops *nh, struct destination *dest)
+{
+	dest->dirty = true;
+	enqueue(nh, dest);
+}
+
+static void mark_all(struct nexthops *nh)
+{
+	struct destination *dest, *tmp;
+
+	HASH_ITER (hh, nh->table, dest, tmp)
+		mark(nh, dest);
+}
+
+/* ---- routes ---- */
+
+static uint32_t smaller_mtu(uint32_t a, uint32_t b)
+{
+	if (!a || !b)
+		return a ? a : b;
+	return a < b ? a : b;
+}
+
+/* From the kernel's route to what copies need; false: copies cannot go this way. */
+static bool usable_route(struct nexthops *nh, const struct rtnl_route *route,
+			 struct nexthop_route *out)
+{
+	const struct rtnl_link *link = links_find(nh->links, route->oif), *lower;
+
+	if (route->type != RTN_UNICAST || !link || !link->ethernet)
+		return false;
+	out->routed = true;
+	out->logical = out->ifindex = link->ifindex;
+	out->mtu = smaller_mtu(route->mtu, link->mtu);
+	lower = link->lower ? links_find(nh->links, link->lower) : NULL;
+	if (lower) {
+		out->ifindex = lower->ifindex;
+		out->vlan_proto = link->vlan_proto;
+		out->vlan_tci = htons(link->vlan_id);
+		out->mtu = smaller_mtu(out->mtu, lower->mtu);
+	}
+	return true;
+}
+
+/* Looks the destination up. Returns whether anything changed for its tunnels. */
+static bool resolve(struct nexthops *nh, struct destination *dest)
+{
+	struct neighbour *neighbour = NULL, *before = dest->neighbour;
+	struct rtnl_route route;
+	struct nexthop_route found;
+
+	memset(&found, 0, sizeof(found));
+	dest->dirty = false;
+	if (rtnl_route_get(nh->rtnl, &dest->key.gateway, &dest->key.relay, &route) == 0 &&
+	    usable_route(nh, &route, &found))
+		neighbour =
+			neighbour_get(nh->neighbours, route.oif,
+				      route.has_via ? &route.via : &dest->key.gateway, clock_now());
+	if (neighbour)
+		found.nexthop = neighbour_id(neighbour);
+	else
+		memset(&found, 0, sizeof(found));
+	dest->neighbour = neighbour;
+	if (before)
+		neighbour_put(nh->neighbours, before); /* its tunnels still hold it */
+	if (memcmp(&found, &dest->route, sizeof(found)) == 0)
+		return false;
+	memcpy(&dest->route, &found, sizeof(found));
+	return true;
+}
+
+static void count_user(struct neighbour *neighbour, int change)
+{
+	if (neighbour)
+		neighbour_count_user(neighbour, change);
+}
+
+static void tell(struct nexthops *nh, uint32_t id)
+{
+	struct tunnel *tunnel = &nh->tunnels[id];
+	struct destination *dest = tunnel->destination;
+	struct neighbour *before = tunnel->neighbour;
+	struct nexthop_route route = dest->route;
+
+	if (dest->neighbour)
+		neighbour_hold(dest->neighbour);
+	tunnel->neighbour = dest->neighbour;
+	count_user(tunnel->neighbour, 1);
+	count_user(before, -1);
+	if (!route.routed)
+		counter_add(AMT_COUNT_ROUTE_UNREACHABLE, 1);
+	nh->callbacks.route(nh->callbacks.arg, id, &route);
+	/* only now may the old id go to another neighbour */
+	if (before)
+		neighbour_put(nh->neighbours, before);
+}
+
+/* One unit of work: looks a destination up, or tells one tunnel. The callback comes last, since it
+ * may untrack. */
+static void work_once(struct nexthops *nh)
+{
+	struct destination *dest = nh->work;
+	uint32_t tunnel = dest->cursor;
+
+	if (dest->dirty) {
+		if (resolve(nh, dest))
+			dest->cursor = dest->first;
+		tunnel = NO_TUNNEL;
+	} else if (tunnel != NO_TUNNEL) {
+		dest->cursor = nh->tunnels[tunnel].next;
+	}
+	if (dest->cursor == NO_TUNNEL) {
+		DL_DELETE(nh->work, dest);
+		dest->queued = false;
+	}
+	if (tunnel != NO_TUNNEL)
+		tell(nh, tunnel);
+}
+
+/* ---- notifications ---- */
+
+static void route_changed(struct nexthops *nh, const struct rtnl_route *route)
+{
+	if (nh->nchanged < PREFIXES_MAX)
+		nh->changed[nh->nchanged] = route->prefix;
+	nh->nchanged++;
+}
+
+/* A longest-prefix table answers differently only for what a changed prefix covers. */
+static void mark_changed(struct nexthops *nh)
+{
+	struct destination *dest, *tmp;
+	unsigned int i, n = nh->nchanged;
+
+	nh->nchanged = 0;
+	if (n > PREFIXES_MAX) {
+		mark_all(nh);
+		return;
+	}
+	HASH_ITER (hh, nh->table, dest, tmp)
+		for (i = 0; i < n && !dest->dirty; i++)
+			if (addr_is_ipv4(&dest->key.gateway) ==
+				    addr_is_ipv4(&nh->changed[i].addr) &&
+			    prefix_contains(&nh->changed[i], &dest->key.gateway))
+				mark(nh, dest);
+}
+
+static void link_changed(void *arg, const struct rtnl_link *before, const struct rtnl_link *after)
+{
+	const struct rtnl_link *link = after ? after : before;
+	struct nexthops *nh = arg;
+
+	if (!nh->opened)
+		return; /* the first dump: nothing is tracked, and everything is new */
+	/* the kernel withdraws routes with their link and does not tell */
+	mark_all(nh);
+	if (!before || !after || before->running != after->running ||
+	    memcmp(before->mac, after->mac, sizeof(before->mac)) != 0)
+		neighbours_link_changed(nh->neighbours, link->ifindex, clock_now());
+	if (before && after && strcmp(before->name, after->name) != 0)
+		nh->callbacks.link(nh->callbacks.arg, before->ifindex, before->name, false, 0);
+	nh->callbacks.link(nh->callbacks.arg, link->ifindex, link->name, after,
+			   after ? after->mtu : 0);
+}
+
+static int notified(const struct nlmsghdr *message, void *arg)
+{
+	struct nexthops *nh = arg;
+	struct rtnl_route route;
+
+	switch (message->nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		links_message(nh->links, message);
+		break;
+	case RTM_NEWNEIGH:
+	case RTM_DELNEIGH:
+		neighbours_message(nh->neighbours, message, clock_now());
+		break;
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		if (rtnl_parse_route(message, &route))
+			route_changed(nh, &route);
+		break;
+	case RTM_NEWRULE:
+	case RTM_DELRULE:
+	case RTM_NEWNEXTHOP:
+	case RTM_DELNEXTHOP:
+		mark_all(nh);
+		break;
+	}
+	return MNL_CB_OK;
+}
+
+/* Notifications were lost. Not more often than once a second: a storm would go on losing them. */
+static void resync(struct nexthops *nh)
+{
+	uint64_t now = clock_now();
+	int err;
+
+	if (now - nh->resynced < NSEC_PER_SEC)
+		return;
+	err = links_sync(nh->links, nh->rtnl);
+	nh->resynced = now;
+	nh->lost = err != 0; /* tried again at the next tick */
+	neighbours_sync(nh->neighbours, now);
+	mark_all(nh);
+	if (err)
+		log_debug("links cannot be read: %s", strerror(-err));
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	char buf[READ_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct nexthops *nh = arg;
+	unsigned int reads;
+	ssize_t len;
+
+	for (reads = 0; reads < READS; reads++) {
+		len = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+		if (len < 0 && errno == ENOBUFS)
+			nh->lost = true; /* read on: what is left is still true */
+		else if (len <= 0)
+			break;
+		else
+			mnl_cb_run(buf, (size_t)len, 0, 0, notified, nh);
+	}
+	if (nh->nchanged)
+		mark_changed(nh);
+	if (nh->lost)
+		resync(nh);
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct nexthops *nh = arg;
+	unsigned int units;
+
+	for (units = 0; units < BATCH && nh->work; units++)
+		work_once(nh);
+	if (nh->work)
+		soon(nh);
+}
+
+/* Path MTUs are learned and expire without a notification, so every destination is looked up again
+ * in its turn. */
+static void refresh_some(struct nexthops *nh)
+{
+	unsigned int n = HASH_COUNT(nh->table) / REFRESH_S + 1;
+	struct destination *dest = nh->refreshed;
+
+	for (n = n < REFRESH_BATCH ? n : REFRESH_BATCH; n; n--) {
+		if (!dest)
+			dest = nh->table;
+		if (!dest)
+			break;
+		mark(nh, dest);
+		dest = dest->hh.next;
+	}
+	nh->refreshed = dest;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct nexthops *nh = arg;
+
+	if (nh->lost)
+		resync(nh);
+	refresh_some(nh);
+	neighbours_tick(nh->neighbours, clock_now());
+}
+
+/* ---- tunnels ---- */
+
+static struct destination *destination_get(struct nexthops *nh, const struct destination_key *key)
+{
+	struct destination *dest;
+
+	HASH_FIND(hh, nh->table, key, sizeof(*key), dest);
+	if (dest)
+		return dest;
+	dest = calloc(1, sizeof(*dest));
+	if (!dest)
+		return NULL;
+	dest->key = *key;
+	dest->first = NO_TUNNEL;
+	dest->cursor = NO_TUNNEL;
+	HASH_ADD(hh, nh->table, key, sizeof(dest->key), dest);
+	resolve(nh, dest);
+	return dest;
+}
+
+static void destination_drop(struct nexthops *nh, struct destination *dest)
+{
+	if (nh->refreshed == dest)
+		nh->refreshed = dest->hh.next;
+	if (dest->queued)
+		DL_DELETE(nh->work, dest);
+	HASH_DEL(nh->table, dest);
+	if (dest->neighbour)
+		neighbour_put(nh->neighbours, dest->neighbour);
+	free(dest);
+}
+
+/* Takes the tunnel off its destination; what it was told stays. */
+static void unlink_tunnel(struct nexthops *nh, uint32_t id)
+{
+	struct tunnel *tunnel = &nh->tunnels[id];
+	struct destination *dest = tunnel->destination;
+
+	if (dest->cursor == id)
+		dest->cursor = tunnel->next;
+	if (tunnel->prev == NO_TUNNEL)
+		dest->first = tunnel->next;
+	else
+		nh->tunnels[tunnel->prev].next = tunnel->next;
+	if (tunnel->next != NO_TUNNEL)
+		nh->tunnels[tunnel->next].prev = tunnel->prev;
+	tunnel->destination = NULL;
+	if (dest->first == NO_TUNNEL)
+		destination_drop(nh, dest);
+}
+
+int nexthop_track(struct nexthops *nh, uint32_t id, const struct amt_addr *gateway,
+		  const struct amt_addr *relay)
+{
+	struct destination_key key = {.gateway = *gateway, .relay = *relay};
+	struct destination *dest;
+	struct tunnel *tunnel;
+
+	if (id >= nh->max_tunnels)
+		return -EINVAL;
+	dest = destination_get(nh, &key);
+	if (!dest)
+		return -ENOMEM;
+	tunnel = &nh->tunnels[id];
+	if (tunnel->destination != dest) {
+		if (tunnel->destination)
+			unlink_tunnel(nh, id);
+		tunnel->destination = dest;
+		tunnel->prev = NO_TUNNEL;
+		tunnel->next = dest->first;
+		if (dest->first != NO_TUNNEL)
+			nh->tunnels[dest->first].prev = id;
+		dest->first = id;
+	}
+	tell(nh, id);
+	return 0;
+}
+
+void nexthop_untrack(struct nexthops *nh, uint32_t id)
+{
+	struct tunnel *tunnel = id < nh->max_tunnels ? &nh->tunnels[id] : NULL;
+	struct neighbour *neighbour;
+
+	if (!tunnel || !tunnel->destination)
+		return;
+	unlink_tunnel(nh, id);
+	neighbour = tunnel->neighbour;
+	tunnel->neighbour = NULL;
+	count_user(neighbour, -1);
+	if (neighbour)
+		neighbour_put(nh->neighbours, neighbour);
+}
+
+void nexthop_adopt(struct nexthops *nh, uint16_t id, const struct amt_nexthop *record)
+{
+	neighbours_adopt(nh->neighbours, id, record);
+}
+
+void nexthop_adopt_done(struct nexthops *nh)
+{
+	neighbours_adopt_done(nh->neighbours);
+}
+
+void nexthop_kick(struct nexthops *nh, uint16_t id)
+{
+	neighbours_kick(nh->neighbours, id, clock_now());
+}
+
+bool nexthop_get(const struct nexthops *nh, uint16_t id, struct amt_nexthop *record)
+{
+	return neighbours_record(nh->neighbours, id, record);
+}
+
+/* ---- open and close ---- */
+
+static int open_events(struct nexthops *nh, struct event_base *base)
+{
+	static const struct timeval second = {.tv_sec = 1};
+
+	nh->turn = evtimer_new(base, on_turn, nh);
+	nh->tick = event_new(base, -1, EV_PERSIST, on_tick, nh);
+	nh->readable = event_new(base, nh->fd, EV_READ | EV_PERSIST, on_readable, nh);
+	if (!nh->turn || !nh->tick || !nh->readable || event_add(nh->tick, &second) ||
+	    event_add(nh->readable, NULL))
+		return -ENOMEM;
+	return 0;
+}
+
+static int open_tables(struct nexthops *nh, uint32_t max, struct event_base *base)
+{
+	static const unsigned int groups[] = {
+		RTNLGRP_LINK,	   RTNLGRP_NEIGH,     RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
+		RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_NEXTHOP,
+	};
+	unsigned int patience = 10;
+	int err = rtnl_open(&nh->rtnl);
+
+	if (err)
+		return err;
+	/* subscribed before the dump: nothing falls in between */
+	nh->fd = rtnl_subscribe(groups, sizeof(groups) / sizeof(groups[0]));
+	if (nh->fd < 0)
+		return nh->fd;
+	nh->links = links_new(link_changed, nh);
+	if (!nh->links)
+		return -ENOMEM;
+	nh->neighbours =
+		neighbours_new(max, nh->rtnl, nh->links, nh->callbacks.write, nh->callbacks.arg);
+	if (!nh->neighbours)
+		return -ENOMEM;
+	do {
+		err = links_sync(nh->links, nh->rtnl);
+	} while (err == -EINTR && --patience);
+	return err ? err : open_events(nh, base);
+}
+
+int nexthops_open(struct nexthops **out, uint32_t max, uint32_t max_tunnels,
+		  struct event_base *base, const struct nexthop_callbacks *callbacks,
+		  struct error *err)
+{
+	struct nexthops *nh;
+	int code;
+
+	if (max < 2 || max > 65536)
+		return error_set(err, -EINVAL, "max-nexthops must be 2 to 65536, not %u", max);
+	nh = calloc(1, sizeof(*nh) + (size_t)max_tunnels * sizeof(nh->tunnels[0]));
+	if (!nh)
+		return error_set(err, -ENOMEM, "no memory for %u tunnels' next hops", max_tunnels);
+	nh->fd = -1;
+	nh->callbacks = *callbacks;
+	nh->max_tunnels = max_tunnels;
+	code = open_tables(nh, max, base);
+	if (code) {
+		nexthops_close(nh);
+		return error_set(err, code, "routes cannot be followed: rtnetlink: %s",
+				 strerror(-code));
+	}
+	nh->opened = true;
+	*out = nh;
+	return 0;
+}
+
+static void event_free_maybe(struct event *event)
+{
+	if (event)
+		event_free(event);
+}
+
+void nexthops_close(struct nexthops *nh)
+{
+	struct destination *dest, *tmp;
+
+	if (!nh)
+		return;
+	event_free_maybe(nh->turn);
+	event_free_maybe(nh->tick);
+	event_free_maybe(nh->readable);
+	HASH_ITER (hh, nh->table, dest, tmp) {
+		HASH_DEL(nh->table, dest);
+		free(dest);
+	}
+	neighbours_free(nh->neighbours);
+	links_free(nh->links);
+	rtnl_close(nh->rtnl);
+	if (nh->fd >= 0)
+		close(nh->fd);
+	free(nh);
+}
