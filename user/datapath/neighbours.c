@@ -100,8 +100,8 @@ static void log_neighbour(const struct neighbours *n, const struct neighbour *nb
 	const struct rtnl_link *link = links_find(n->links, nb->key.ifindex);
 	char addr[AMT_ADDR_STRLEN];
 
-	log_info("next hop %s on %s %s", addr_print(&nb->key.addr, addr),
-		 link ? link->name : "a vanished interface", what);
+	log_debug("next hop %s on %s %s", addr_print(&nb->key.addr, addr),
+		  link ? link->name : "a vanished interface", what);
 }
 
 static void set_invalid(struct neighbours *n, struct neighbour *nb)

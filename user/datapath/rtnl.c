@@ -161,6 +161,13 @@ static int route_request(struct rtnl *rtnl, const struct amt_addr *dst, const st
 	return rtnl_parse_route((struct nlmsghdr *)answer, out) ? 0 : -EBADMSG;
 }
 
+static bool is_local(struct rtnl *rtnl, const struct amt_addr *addr)
+{
+	struct rtnl_route route;
+
+	return route_request(rtnl, addr, NULL, &route) == 0 && route.type == RTN_LOCAL;
+}
+
 int rtnl_route_get(struct rtnl *rtnl, const struct amt_addr *dst, const struct amt_addr *src,
 		   struct rtnl_route *out)
 {
@@ -169,7 +176,7 @@ int rtnl_route_get(struct rtnl *rtnl, const struct amt_addr *dst, const struct a
 
 	/* IPv4 refuses a source that is not (or no longer, or not yet) an address of this host;
 	 * copies are sent from it all the same */
-	if (with_source && err == -EINVAL)
+	if (err && with_source && !is_local(rtnl, src))
 		err = route_request(rtnl, dst, NULL, out);
 	return err;
 }
