@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "relay/service.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/counters.h"
+#include "base/log.h"
+#include "relay/service_state.h"
+
+#define SETS_PER_SECOND	  256 /* that service_sets_review() looks at */
+#define ADDRESSES_SECONDS 5   /* between two looks at the interfaces' addresses */
+
+/* ---- timers ---- */
+
+/* Runs the engine's timers and comes back when it says. */
+static void tick(struct relay_service *service)
+{
+	uint64_t now = clock_now(), at = relay_tick(service->relay, now), wait;
+	struct timeval tv = {0};
+
+	if (at == service->tick_at && at > now)
+		return; /* the timer stands as it is */
+	service->tick_at = at;
+	wait = at > now ? (at - now) / 1000 + 1 : 0; /* us, rounded up: never early */
+	tv.tv_sec = (time_t)(wait / 1000000);
+	tv.tv_usec = (suseconds_t)(wait % 1000000);
+	event_add(service->tick, &tv);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay_service *service = arg;
+
+	service->tick_at = 0;
+	tick(service);
+}
+
+/* A new tunnel may have a deadline before all others. */
+static void on_batch(void *arg)
+{
+	tick(arg);
+}
+
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay_service *service = arg;
+	struct error err = {0};
+
+	datapath_lease(service->datapath, clock_now());
+	service_sets_review(service, SETS_PER_SECOND);
+	if (++service->seconds % ADDRESSES_SECONDS == 0 && service_addresses_sync(service, &err))
+		log_debug("%s", err.text);
+}
+
+static int timers_open(struct relay_service *service, struct error *err)
+{
+	static const struct timeval second = {.tv_sec = 1};
+
+	service->tick = evtimer_new(service->base, on_tick, service);
+	service->second = event_new(service->base, -1, EV_PERSIST, on_second, service);
+	if (!service->tick || !service->second || event_add(service->second, &second))
+		return error_set(err, -ENOMEM, "relay: no memory");
+	datapath_lease(service->datapath, clock_now());
+	tick(service);
+	return 0;
+}
+
+/* ---- opening ---- */
+
+static uint64_t gmi_ns(const struct config_relay *config)
+{
+	return ((uint64_t)config->robustness * config->query_interval +
+		config->query_response_interval) *
+	       NSEC_PER_SEC;
+}
+
+static uint32_t config_flags(const struct config_relay *config)
+{
+	uint32_t flags = 0;
+
+	if (!strcmp(config->ttl, "keep"))
+		flags |= AMT_CONFIG_TTL_KEEP;
+	if (strcmp(config->dscp, "copy") != 0)
+		flags |= AMT_CONFIG_DSCP_FIXED;
+	if (config->udp_checksum)
+		flags |= AMT_CONFIG_UDP4_CHECKSUM;
+	return flags;
+}
+
+static int open_datapath(struct relay_service *service, struct error *err)
+{
+	const struct config_relay *config = service->config;
+	const struct datapath_options options = {
+		.instance = service->instance,
+		.max_tunnels = config->max_tunnels,
+		.max_groups = config->max_channels,
+		.max_blocks = config->max_blocks,
+		.max_nexthops = config->max_nexthops,
+		.config_flags = config_flags(config),
+		.ttl = (uint8_t)config->outer_ttl,
+		.dscp = (uint8_t)(strtoul(config->dscp, NULL, 10) << 2), /* "copy" is 0 */
+		.events_per_second = config->events_per_second,
+		.lease_ns = gmi_ns(config),
+		.tunnel_mtu = config->tunnel_mtu,
+		.tunnel_mtu_min = config->tunnel_mtu_min,
+		.udp4_checksum = config->udp_checksum,
+	};
+	const struct datapath_callbacks callbacks = {
+		.too_big = service_too_big,
+		.interface_changed = service_interface_changed,
+		.arg = service,
+	};
+
+	return datapath_open(&service->datapath, &options, service->base, &callbacks, err);
+}
+
+static int open_upstream(struct relay_service *service, struct error *err)
+{
+	const struct upstream_options options = {
+		.instance = service->instance,
+		.hold_ns = gmi_ns(service->config),
+		.retry_s = service->config->upstream_retry,
+	};
+
+	return upstream_open(&service->upstream, &options, service->base, err);
+}
+
+static void on_message(void *arg, uint64_t now, const struct amt_sockaddr *local,
+		       const struct amt_sockaddr *peer, const void *buf, size_t len)
+{
+	struct relay_service *service = arg;
+
+	relay_receive(service->relay, now, local, peer, buf, len);
+}
+
+static int open_engine(struct relay_service *service, struct error *err)
+{
+	struct relay_options options;
+	struct relay_edge edge;
+
+	relay_options_set(&options, service->config);
+	service_edge(service, &edge);
+	service->relay = relay_new(&options, &edge, clock_now());
+	service->sockets = relay_sockets_new(service->base, on_message, on_batch, service);
+	if (!service->relay || !service->sockets)
+		return error_set(err, -ENOMEM, "relay: no memory");
+	return 0;
+}
+
+static int open_parts(struct relay_service *service, struct error *err)
+{
+	int rc = open_datapath(service, err);
+
+	if (!rc)
+		rc = open_upstream(service, err);
+	if (!rc)
+		rc = open_engine(service, err);
+	if (!rc)
+		rc = service_too_big_open(service, err);
+	if (!rc)
+		rc = service_interfaces_open(service, err);
+	if (!rc)
+		rc = service_adopt(service, err);
+	if (!rc)
+		rc = timers_open(service, err);
+	return rc;
+}
+
+int relay_service_open(struct relay_service **out, const struct relay_service_options *options,
+		       struct event_base *base, struct error *err)
+{
+	struct relay_service *service = calloc(1, sizeof(*service));
+	int rc;
+
+	if (!service)
+		return error_set(err, -ENOMEM, "relay: no memory");
+	service->base = base;
+	service->config = options->config;
+	service->started_ns = clock_now();
+	service->icmp.ipv4 = -1;
+	service->icmp.ipv6 = -1;
+	service->instance = strdup(options->instance);
+	rc = service->instance ? open_parts(service, err)
+			       : error_set(err, -ENOMEM, "relay: no memory");
+	if (!rc) {
+		*out = service;
+		return 0;
+	}
+	/* What a predecessor left is left; what was made here goes */
+	if (service->datapath && datapath_adopted(service->datapath))
+		relay_service_close(service);
+	else
+		relay_service_destroy(service);
+	return rc;
+}
+
+/* ---- closing ---- */
+
+/* Nobody sends or hears anything any more; the packet path and upstream are still open. */
+static void close_engine(struct relay_service *service)
+{
+	if (service->tick)
+		event_free(service->tick);
+	if (service->second)
+		event_free(service->second);
+	relay_sockets_free(service->sockets);
+	relay_free(service->relay);
+	too_big_free(service->too_big);
+	icmp_socket_close(&service->icmp);
+}
+
+static void service_free(struct relay_service *service)
+{
+	free(service->sets);
+	free(service->targets);
+	free(service->addresses);
+	free(service->instance);
+	free(service);
+}
+
+void relay_service_close(struct relay_service *service)
+{
+	if (!service)
+		return;
+	close_engine(service);
+	if (service->upstream)
+		upstream_close(service->upstream);
+	if (service->datapath)
+		datapath_close(service->datapath);
+	service_free(service);
+}
+
+void relay_service_destroy(struct relay_service *service)
+{
+	if (!service)
+		return;
+	close_engine(service); /* the order of R-182 */
+	if (service->datapath)
+		datapath_destroy(service->datapath);
+	if (service->upstream)
+		upstream_destroy(service->upstream);
+	service_free(service);
+}
+
+/* ---- for control ---- */
+
+struct relay *relay_service_relay(struct relay_service *service)
+{
+	return service->relay;
+}
+
+struct datapath *relay_service_datapath(struct relay_service *service)
+{
+	return service->datapath;
+}
+
+struct upstream *relay_service_upstream(struct relay_service *service)
+{
+	return service->upstream;
+}
+
+struct relay_sockets *relay_service_sockets(struct relay_service *service)
+{
+	return service->sockets;
+}
+
+void relay_service_set_draining(struct relay_service *service, bool draining)
+{
+	service->draining = draining;
+	relay_set_draining(service->relay, draining);
+}
+
+bool relay_service_draining(const struct relay_service *service)
+{
+	return service->draining;
+}
+
+uint64_t relay_service_started_ns(const struct relay_service *service)
+{
+	return service->started_ns;
+}
+
+bool relay_service_adopted(const struct relay_service *service)
+{
+	return service->adopted;
+}
+
+int relay_service_counters(struct relay_service *service, uint64_t counters[AMT_COUNTERS_NUM])
+{
+	unsigned int i;
+	int rc;
+
+	memset(counters, 0, AMT_COUNTERS_NUM * sizeof(counters[0]));
+	rc = datapath_counters(service->datapath, counters);
+	for (i = 0; i < AMT_COUNTERS_NUM; i++)
+		counters[i] += counter_get((enum amt_counter)i);
+	return rc;
+}

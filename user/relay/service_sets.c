@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Forwarding sets between the merge and the packet path, and the merged state of each group on
+ * its way to the upstream joins (R-67, R-154).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/counters.h"
+#include "base/log.h"
+#include "relay/service_state.h"
+
+static struct service_set *set_get(struct relay_service *service, uint32_t id)
+{
+	return id < service->nsets && service->sets[id].exists ? &service->sets[id] : NULL;
+}
+
+static int sets_reserve(struct relay_service *service, uint32_t id)
+{
+	uint32_t room = service->nsets ? service->nsets : 64;
+	struct service_set *sets;
+
+	if (id < service->nsets)
+		return 0;
+	while (room <= id)
+		room *= 2;
+	sets = realloc(service->sets, room * sizeof(*sets));
+	if (!sets)
+		return -ENOMEM;
+	memset(sets + service->nsets, 0, (room - service->nsets) * sizeof(*sets));
+	service->sets = sets;
+	service->nsets = room;
+	return 0;
+}
+
+static int counted(int rc)
+{
+	if (rc == -ENOSPC)
+		counter_add(AMT_COUNT_DATAPATH_FULL, 1);
+	return rc;
+}
+
+static int set_create(void *arg, const struct amt_group_key *key, uint32_t copy_of, uint32_t *set)
+{
+	struct relay_service *service = arg;
+	int rc = counted(datapath_set_create(service->datapath, key, copy_of, set));
+
+	if (rc)
+		return rc;
+	rc = sets_reserve(service, *set);
+	if (rc) {
+		datapath_set_destroy(service->datapath, *set);
+		return rc;
+	}
+	service->sets[*set] = (struct service_set){.key = *key, .exists = true};
+	return 0;
+}
+
+static int set_publish(void *arg, uint32_t id)
+{
+	struct relay_service *service = arg;
+	struct service_set *set = set_get(service, id);
+
+	if (!set)
+		return -ENOENT;
+	set->upstream_ifindex = upstream_ifindex(service->upstream, &set->key);
+	set->published = true;
+	return counted(datapath_set_publish(service->datapath, id, set->upstream_ifindex));
+}
+
+static void set_destroy(void *arg, uint32_t id)
+{
+	struct relay_service *service = arg;
+
+	datapath_set_destroy(service->datapath, id);
+	if (set_get(service, id))
+		service->sets[id].exists = false;
+}
+
+static int member_add(void *arg, uint32_t set, uint32_t tunnel)
+{
+	struct relay_service *service = arg;
+
+	return counted(datapath_member_add(service->datapath, set, tunnel));
+}
+
+static void member_remove(void *arg, uint32_t set, uint32_t tunnel)
+{
+	struct relay_service *service = arg;
+
+	datapath_member_remove(service->datapath, set, tunnel);
+}
+
+static void push_upstream(struct relay_service *service, const struct amt_addr *group)
+{
+	struct merge_upstream wanted;
+
+	if (!merge_upstream(relay_merge(service->relay), group, &wanted))
+		upstream_set(service->upstream, group, wanted.exclude, wanted.sources,
+			     wanted.nsources);
+}
+
+static void upstream_changed(void *arg, const struct amt_addr *group)
+{
+	struct relay_service *service = arg;
+
+	if (!service->adopting)
+		push_upstream(service, group);
+}
+
+void service_sets_sink(struct merge_sink *sink)
+{
+	*sink = (struct merge_sink){
+		.set_create = set_create,
+		.set_publish = set_publish,
+		.set_destroy = set_destroy,
+		.member_add = member_add,
+		.member_remove = member_remove,
+		.upstream_changed = upstream_changed,
+	};
+}
+
+/* Every set names its group; a group with several is said several times, which changes nothing. */
+void service_sets_push_all(struct relay_service *service)
+{
+	uint32_t id;
+
+	for (id = 0; id < service->nsets; id++)
+		if (service->sets[id].exists)
+			push_upstream(service, &service->sets[id].key.group);
+}
+
+static void review(struct relay_service *service, uint32_t id, struct service_set *set)
+{
+	uint32_t ifindex = upstream_ifindex(service->upstream, &set->key);
+	bool wanted = upstream_wanted_here(service->upstream, &set->key.group);
+
+	if (ifindex != set->upstream_ifindex &&
+	    !datapath_set_publish(service->datapath, id, ifindex))
+		set->upstream_ifindex = ifindex;
+	if (set->wanted_here == (wanted ? KNOWN_YES : KNOWN_NO))
+		return;
+	set->wanted_here = wanted ? KNOWN_YES : KNOWN_NO;
+	datapath_set_wanted_here(service->datapath, id, wanted);
+}
+
+void service_sets_review(struct relay_service *service, unsigned int max)
+{
+	uint32_t looked, id;
+
+	for (looked = 0; looked < service->nsets && max; looked++) {
+		id = service->next_set++ % service->nsets;
+		if (!service->sets[id].exists || !service->sets[id].published)
+			continue;
+		review(service, id, &service->sets[id]);
+		max--;
+	}
+}

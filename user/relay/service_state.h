@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Inside of the relay service, for its own files only: service.c (life and timers),
+ * service_edge.c (what the engine calls), service_sets.c (forwarding sets and upstream joins),
+ * service_interfaces.c (interfaces and addresses), service_adopt.c (a predecessor's state).
+ */
+#ifndef AMT_RELAY_SERVICE_STATE_H
+#define AMT_RELAY_SERVICE_STATE_H
+
+#include <net/if.h>
+#include "relay/icmp_socket.h"
+#include "relay/service.h"
+#include "relay/too_big.h"
+
+struct event;
+
+enum known { KNOWN_NOT, KNOWN_NO, KNOWN_YES };
+
+/* What the packet path was told of a set, by its id. */
+struct service_set {
+	struct amt_group_key key;
+	uint32_t upstream_ifindex;
+	bool exists, published;
+	enum known wanted_here;
+};
+
+struct service_interface {
+	char name[IF_NAMESIZE];
+	uint32_t ifindex; /* 0: it is away */
+	bool upstream, uplink, runtime;
+};
+
+struct relay_service {
+	struct event_base *base;
+	const struct config_relay *config;
+	char *instance;
+	uint64_t started_ns;
+	bool adopted;  /* took up a predecessor's state */
+	bool adopting; /* is doing so: upstream hears of each group once, at the end */
+	bool draining;
+
+	struct datapath *datapath;
+	struct upstream *upstream;
+	struct relay_sockets *sockets;
+	struct relay *relay;
+	struct too_big *too_big;
+	struct icmp_socket icmp;
+
+	struct event *tick; /* the engine's next deadline */
+	uint64_t tick_at;
+	struct event *second;
+	unsigned int seconds;
+
+	struct service_set *sets; /* by id */
+	uint32_t nsets, next_set;
+	struct too_big_target *targets; /* of the datagram in hand */
+	unsigned int ntargets, targets_room;
+
+	struct service_interface interfaces[AMT_INTERFACES_MAX];
+	unsigned int ninterfaces;
+	struct relay_service_address *addresses;
+	unsigned int naddresses;
+};
+
+/* ---- service_edge.c ---- */
+void service_edge(struct relay_service *service, struct relay_edge *edge);
+void service_random(void *arg, void *buf, size_t len);
+/* datapath_callbacks.too_big */
+void service_too_big(void *arg, uint32_t set, uint32_t ifindex, const void *datagram,
+		     uint32_t length);
+int service_too_big_open(struct relay_service *service, struct error *err);
+
+/* ---- service_sets.c ---- */
+void service_sets_sink(struct merge_sink *sink);
+/* Says every group to upstream, after adoption. */
+void service_sets_push_all(struct relay_service *service);
+/* Looks after at most max sets, in turn: whether their packets still come in by the same
+ * interface, and whether this host wants them too. */
+void service_sets_review(struct relay_service *service, unsigned int max);
+
+/* ---- service_interfaces.c ---- */
+int service_interfaces_open(struct relay_service *service, struct error *err);
+/* datapath_callbacks.interface_changed */
+void service_interface_changed(void *arg, const char *name, bool present);
+/* Listens on what the configuration and the interfaces say now, and on nothing else. */
+int service_addresses_sync(struct relay_service *service, struct error *err);
+
+/* ---- service_adopt.c ---- */
+int service_adopt(struct relay_service *service, struct error *err);
+
+#endif
