@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include <netinet/in.h>
+#include "base/checksum.h"
 
 #define IPV4_HLEN     20
 #define IPV6_HLEN     40
@@ -14,53 +15,19 @@ static unsigned int get16(const uint8_t *at)
 	return (unsigned int)at[0] << 8 | at[1];
 }
 
-/* One's complement sum of 16-bit words, not folded. Words are taken as they lie in memory: the sum
- * does not depend on byte order as long as all parts agree (RFC 1071 2). */
-static uint64_t sum_octets(uint64_t sum, const uint8_t *data, size_t len)
+/* out->source and out->group are set. */
+static enum datagram_verdict parse_udp(const uint8_t *udp, size_t len, struct datagram *out)
 {
-	uint32_t word;
-	uint16_t half = 0;
-
-	for (; len >= sizeof(word); data += sizeof(word), len -= sizeof(word)) {
-		memcpy(&word, data, sizeof(word));
-		sum += word;
-	}
-	if (len >= 2) {
-		memcpy(&half, data, sizeof(half));
-		sum += half;
-		data += 2;
-		len -= 2;
-	}
-	if (len > 0) {
-		half = 0;
-		memcpy(&half, data, 1);
-		sum += half;
-	}
-	return sum;
-}
-
-static uint16_t fold(uint64_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
-}
-
-/* Source and destination stand together in both families' headers: addrs, addrs_len. */
-static enum datagram_verdict parse_udp(const uint8_t *addrs, size_t addrs_len, const uint8_t *udp,
-				       size_t len, struct datagram *out)
-{
-	const uint8_t pseudo[4] = {0, IPPROTO_UDP, (uint8_t)(len >> 8), (uint8_t)len};
-	uint64_t sum;
+	uint32_t sum;
 
 	if (len < UDP_HLEN || len > UINT16_MAX || get16(udp + 4) != len)
 		return DATAGRAM_MALFORMED;
 	out->payload = udp + UDP_HLEN;
 	out->payload_len = len - UDP_HLEN;
 	if (get16(udp + 6) == 0) /* no checksum: right on IPv4, wrong on IPv6 (RFC 8200 8.1) */
-		return addrs_len == 8 ? DATAGRAM_UDP : DATAGRAM_BAD_CHECKSUM;
-	sum = sum_octets(sum_octets(0, addrs, addrs_len), pseudo, sizeof(pseudo));
-	return fold(sum_octets(sum, udp, len)) == 0xffff ? DATAGRAM_UDP : DATAGRAM_BAD_CHECKSUM;
+		return addr_is_ipv4(&out->group) ? DATAGRAM_UDP : DATAGRAM_BAD_CHECKSUM;
+	sum = checksum_add_pseudo(0, &out->source, &out->group, IPPROTO_UDP, (uint32_t)len);
+	return checksum_good(checksum_add(sum, udp, len)) ? DATAGRAM_UDP : DATAGRAM_BAD_CHECKSUM;
 }
 
 static enum datagram_verdict parse_ipv4(const uint8_t *ip, size_t len, struct datagram *out)
@@ -75,11 +42,11 @@ static enum datagram_verdict parse_ipv4(const uint8_t *ip, size_t len, struct da
 	out->ttl = ip[8];
 	out->source = addr_from_ipv4(ip + 12);
 	out->group = addr_from_ipv4(ip + 16);
-	if (fold(sum_octets(0, ip, hlen)) != 0xffff)
+	if (!checksum_good(checksum_add(0, ip, hlen)))
 		return DATAGRAM_BAD_CHECKSUM;
 	if (get16(ip + 6) & 0x3fff) /* MF or an offset */
 		return DATAGRAM_FRAGMENT;
-	return parse_udp(ip + 12, 8, ip + hlen, len - hlen, out);
+	return parse_udp(ip + hlen, len - hlen, out);
 }
 
 static enum datagram_verdict parse_ipv6(const uint8_t *ip, size_t len, struct datagram *out)
@@ -93,7 +60,7 @@ static enum datagram_verdict parse_ipv6(const uint8_t *ip, size_t len, struct da
 		return DATAGRAM_FRAGMENT;
 	if (ip[6] != IPPROTO_UDP)
 		return DATAGRAM_MALFORMED;
-	return parse_udp(ip + 8, 32, ip + IPV6_HLEN, len - IPV6_HLEN, out);
+	return parse_udp(ip + IPV6_HLEN, len - IPV6_HLEN, out);
 }
 
 enum datagram_verdict datagram_parse(const void *buf, size_t len, struct datagram *out)

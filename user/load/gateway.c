@@ -28,7 +28,7 @@ static bool cycle_used(const struct gateway *gw, unsigned int ipv6)
 /* Uniform in [initial, min(initial * 2^tries, max)]. */
 static uint64_t backoff(const struct gateway *gw, unsigned int tries)
 {
-	uint64_t initial = gw->options->retry_ns, top = initial;
+	uint64_t initial = gw->options->retry_ns, top = initial, random;
 
 	while (tries-- > 0 && top < gw->options->retry_max_ns)
 		top *= 2;
@@ -36,7 +36,8 @@ static uint64_t backoff(const struct gateway *gw, unsigned int tries)
 		top = gw->options->retry_max_ns;
 	if (top <= initial)
 		return initial;
-	return initial + gw->edge->random(gw->edge->arg) % (top - initial + 1);
+	random = gw->edge->random(gw->edge->arg);
+	return initial + (uint64_t)((double)(top - initial) * (double)random / UINT32_MAX);
 }
 
 /* ---- sending ---- */
