@@ -21,6 +21,11 @@ struct upstream_options {
 	const char *instance; /* the holder listens on /run/amt/INSTANCE.upstream */
 	uint64_t hold_ns;     /* how long the holder keeps joins without amtd: one GMI */
 	unsigned int retry_s; /* a failed join is tried again after this */
+	/* Packets of the group may come in by another interface than before, or listeners on this
+	 * host came or went: ask upstream_ifindex() and upstream_wanted_here() again. Never called
+	 * inside upstream_set(). May be NULL. */
+	void (*changed)(void *arg, const struct amt_addr *group);
+	void *arg;
 };
 
 /* Finds the instance's holder, or starts one. */
