@@ -85,7 +85,9 @@ check: ## format, shellcheck, cppcheck, man pages
 format: ## put all C files into the project's format
 	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
 
-fuzz: $(FUZZ) ## build the fuzz targets (clang, libFuzzer)
+fuzz: ## build the fuzz targets (clang, libFuzzer)
+	@scripts/setup fuzz
+	@$(MAKE) --no-print-directory $(FUZZ)
 
 clean: ## remove build/
 	$(Q)rm -rf build
@@ -131,10 +133,11 @@ $(BENCH): $(O)/tests/%: $(O)/tests/%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
 # libFuzzer needs clang; the sources it covers are compiled with the target, instrumented
-$(FUZZ): $(O)/tests/fuzz/%: tests/fuzz/%.c $(wildcard user/base/*.c user/proto/*.c)
+$(FUZZ): $(O)/tests/fuzz/%: tests/fuzz/%.c $(wildcard user/base/*.[ch] user/proto/*.[ch] tests/fuzz/*.h)
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
-	$(Q)clang $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined $^ -o $@ $(LDLIBS)
+	$(Q)clang $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all $(filter %.c,$^) -o $@ $(LDLIBS)
 
 # ---- installation --------------------------------------------------------------------------------
 
