@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * amt-ctl(8): asks a running amtd and changes its interfaces. One table of commands: the words of
+ * the command line become a request, the answer becomes a table, or with --json is printed as it
+ * came.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include "control/client.h"
+#include "control/listen.h"
+#include "control/render.h"
+
+enum { EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_NOT_RUNNING = 3 };
+
+#define SHUTDOWN_S 30 /* for amtd to end after its drain time */
+
+struct session {
+	const char *instance;
+	bool json;
+	struct control_client *client;
+	unsigned int top_count; /* of screens; 0: until interrupted */
+	unsigned int drain_s;
+};
+
+struct command {
+	const char *name, *arguments, *help, *example;
+	/* Fills in the request from argv; false: wrong usage, and said so. */
+	bool (*parse)(struct session *session, int argc, char **argv, json_t *request);
+	void (*render)(const json_t *answer, FILE *out);
+	/* Instead of one request, one answer. Returns an exit status. */
+	int (*run)(struct session *session, const struct command *command, json_t *request);
+};
+
+static const struct command commands[];
+
+/* ---- words of the command line ---- */
+
+static bool usage_error(const char *format, const char *what)
+{
+	fprintf(stderr, "amt-ctl: ");
+	fprintf(stderr, format, what);
+	fprintf(stderr, "; see amt-ctl help\n");
+	return false;
+}
+
+static bool parse_number(const char *text, unsigned long max, unsigned int *number)
+{
+	char *end;
+	unsigned long value;
+
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end || errno || value > max)
+		return usage_error("'%s' is no number that is possible here", text);
+	*number = (unsigned int)value;
+	return true;
+}
+
+static bool parse_nothing(struct session *session, int argc, char **argv, json_t *request)
+{
+	return argc == 0 || usage_error("'%s' is too much", argv[0]);
+}
+
+static bool parse_one(const char *name, int argc, char **argv, json_t *request)
+{
+	if (argc > 1)
+		return usage_error("'%s' is too much", argv[1]);
+	if (argc == 1 && argv[0][0] == '-')
+		return usage_error("there is no option '%s'", argv[0]);
+	if (argc == 1)
+		json_object_set_new(request, name, json_string(argv[0]));
+	return true;
+}
+
+static bool parse_tunnels(struct session *session, int argc, char **argv, json_t *request)
+{
+	return parse_one("address", argc, argv, request);
+}
+
+static bool parse_groups(struct session *session, int argc, char **argv, json_t *request)
+{
+	return parse_one("group", argc, argv, request);
+}
+
+static bool parse_stats(struct session *session, int argc, char **argv, json_t *request)
+{
+	if (argc && strcmp(argv[0], "--nonzero") == 0) {
+		json_object_set_new(request, "nonzero", json_true());
+		argc--, argv++;
+	}
+	return parse_nothing(session, argc, argv, request);
+}
+
+static bool parse_attach(struct session *session, int argc, char **argv, json_t *request)
+{
+	const char *name = NULL;
+	int i;
+
+	for (i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--upstream") == 0 || strcmp(argv[i], "--uplink") == 0)
+			json_object_set_new(request, argv[i] + 2, json_true());
+		else if (strcmp(argv[i], "--mode") == 0 && i + 1 < argc)
+			json_object_set_new(request, "mode", json_string(argv[++i]));
+		else if (strncmp(argv[i], "--mode=", 7) == 0)
+			json_object_set_new(request, "mode", json_string(argv[i] + 7));
+		else if (argv[i][0] == '-')
+			return usage_error("there is no option '%s'", argv[i]);
+		else if (name)
+			return usage_error("'%s' is too much: one interface at a time", argv[i]);
+		else
+			name = argv[i];
+	}
+	if (!name)
+		return usage_error("%s wants the name of an interface", "attach");
+	json_object_set_new(request, "interface", json_string(name));
+	return true;
+}
+
+static bool parse_detach(struct session *session, int argc, char **argv, json_t *request)
+{
+	if (argc != 1)
+		return usage_error("%s wants one interface, or --all", "detach");
+	if (strcmp(argv[0], "--all") == 0) {
+		json_object_set_new(request, "all", json_true());
+		return true;
+	}
+	return parse_one("interface", argc, argv, request);
+}
+
+static bool parse_top(struct session *session, int argc, char **argv, json_t *request)
+{
+	if (argc == 0)
+		return true;
+	if (argc != 2 || strcmp(argv[0], "--count") != 0)
+		return usage_error("'%s' is not possible here", argv[0]);
+	return parse_number(argv[1], 1000000, &session->top_count);
+}
+
+static bool parse_shutdown(struct session *session, int argc, char **argv, json_t *request)
+{
+	if (argc == 0)
+		return true;
+	if (argc != 2 || strcmp(argv[0], "--drain") != 0)
+		return usage_error("'%s' is not possible here", argv[0]);
+	if (!parse_number(argv[1], 86400, &session->drain_s))
+		return false;
+	json_object_set_new(request, "drain", json_integer(session->drain_s));
+	return true;
+}
+
+/* ---- asking ---- */
+
+/* One answer that is no error; else says why and returns an exit status. */
+static int ask(struct session *session, json_t *request, json_t **answer, const char **text)
+{
+	struct error err;
+	const char *error;
+
+	if (control_client_ask(session->client, request, answer, text, &err)) {
+		fprintf(stderr, "amt-ctl: %s\n", err.text);
+		return EXIT_ERROR;
+	}
+	error = json_string_value(json_object_get(*answer, "error"));
+	if (!error)
+		return 0;
+	if (session->json && text)
+		puts(*text);
+	else
+		fprintf(stderr, "amt-ctl: %s\n", error);
+	json_decref(*answer);
+	return EXIT_ERROR;
+}
+
+static int run_plain(struct session *session, const struct command *command, json_t *request)
+{
+	const char *text;
+	json_t *answer;
+	int ret = ask(session, request, &answer, &text);
+
+	if (ret)
+		return ret;
+	if (session->json)
+		puts(text);
+	else if (command->render)
+		command->render(answer, stdout);
+	json_decref(answer);
+	return 0;
+}
+
+static void render_detached(const json_t *answer, FILE *out)
+{
+	long long n = (long long)json_integer_value(json_object_get(answer, "detached"));
+
+	fprintf(out, "detached %lld\n", n);
+}
+
+static int run_shutdown(struct session *session, const struct command *command, json_t *request)
+{
+	int ret = run_plain(session, command, request);
+
+	if (ret || control_client_wait_end(session->client, session->drain_s + SHUTDOWN_S) == 0)
+		return ret;
+	fprintf(stderr, "amt-ctl: amtd has not ended after %u s; look into its log\n",
+		session->drain_s + SHUTDOWN_S);
+	return EXIT_ERROR;
+}
+
+static int sample_take(struct session *session, struct render_sample *sample)
+{
+	int ret = ask(session, json_pack("{ss}", "command", "status"), &sample->status, NULL);
+
+	if (ret)
+		return ret;
+	ret = ask(session, json_pack("{ss}", "command", "groups"), &sample->groups, NULL);
+	if (ret)
+		json_decref(sample->status);
+	return ret;
+}
+
+static void sample_free(struct render_sample *sample)
+{
+	json_decref(sample->status);
+	json_decref(sample->groups);
+}
+
+static unsigned int screen_lines(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || size.ws_row < 10)
+		return 40;
+	return size.ws_row - 6u;
+}
+
+static int run_top(struct session *session, const struct command *command, json_t *request)
+{
+	struct render_sample before, after;
+	unsigned int n;
+	int ret;
+
+	json_decref(request);
+	if (session->json) {
+		usage_error("%s is for people; programs ask status and groups", "top");
+		return EXIT_USAGE;
+	}
+	ret = sample_take(session, &before);
+	if (ret)
+		return ret;
+	for (n = 0; !session->top_count || n < session->top_count; n++) {
+		sleep(1);
+		ret = sample_take(session, &after);
+		if (ret)
+			break;
+		if (isatty(STDOUT_FILENO))
+			fputs("\033[H\033[J", stdout);
+		render_top(&before, &after, 1, screen_lines(), stdout);
+		fflush(stdout);
+		sample_free(&before);
+		before = after;
+	}
+	sample_free(&before);
+	return ret;
+}
+
+/* ---- help ---- */
+
+static const struct command *command_find(const char *name)
+{
+	const struct command *command = commands;
+
+	while (command->name && strcmp(command->name, name) != 0)
+		command++;
+	return command->name ? command : NULL;
+}
+
+static void print_help(FILE *out)
+{
+	const struct command *command;
+
+	fprintf(out, "usage: amt-ctl [-i NAME] [--json] [COMMAND]\n\n");
+	for (command = commands; command->name; command++) {
+		int n = fprintf(out, "  %s %s", command->name, command->arguments);
+
+		fprintf(out, n < 30 ? "%*s%s\n" : "\n%*s%s\n", n < 30 ? 32 - n : 32, "",
+			command->help);
+	}
+	fprintf(out, "\n-i NAME  the instance of amtd, default " INSTANCE_DEFAULT "\n"
+		     "--json   the answer as amtd gives it\n"
+		     "amt-ctl(8) describes what is shown.\n");
+}
+
+static int help(int argc, char **argv)
+{
+	const struct command *command = argc ? command_find(argv[0]) : NULL;
+
+	if (argc == 0) {
+		print_help(stdout);
+		return 0;
+	}
+	if (argc > 1 || !command) {
+		usage_error("there is no command '%s'", argv[argc > 1]);
+		return EXIT_USAGE;
+	}
+	printf("amt-ctl %s %s\n  %s\nexample: %s\n", command->name, command->arguments,
+	       command->help, command->example);
+	return 0;
+}
+
+static const struct command commands[] = {
+	{"status", "", "what is attached, how many tunnels and groups (the default)",
+	 "amt-ctl status", parse_nothing, render_status, run_plain},
+	{"attach", "IFACE [--upstream|--uplink] [--mode auto|xdp|tc]",
+	 "serve an interface; neither flag: both, a one-armed relay",
+	 "amt-ctl attach eth1 --upstream", parse_attach, render_interfaces, run_plain},
+	{"detach", "IFACE|--all", "leave an interface, or all", "amt-ctl detach eth1", parse_detach,
+	 render_detached, run_plain},
+	{"tunnels", "[ADDRESS]", "gateways served; with an address, what it has joined",
+	 "amt-ctl tunnels 203.0.113.9", parse_tunnels, render_tunnels, run_plain},
+	{"groups", "[GROUP]", "channels forwarded; with a group, to whom",
+	 "amt-ctl groups 232.1.1.1", parse_groups, render_groups, run_plain},
+	{"stats", "[--nonzero]", "every counter and drop reason", "amt-ctl stats --nonzero",
+	 parse_stats, render_stats, run_plain},
+	{"top", "[--count N]", "rates, refreshed each second", "amt-ctl top", parse_top, NULL,
+	 run_top},
+	{"maps", "", "pinned maps: path and what each holds", "amt-ctl maps", parse_nothing,
+	 render_maps, run_plain},
+	{"shutdown", "[--drain SECONDS]",
+	 "end amtd, all tunnels and the packet path (a plain stop keeps the packets flowing)",
+	 "amt-ctl shutdown --drain 60", parse_shutdown, NULL, run_shutdown},
+	{"help", "[COMMAND]", "this list, or one command with an example", "amt-ctl help attach",
+	 NULL, NULL, NULL},
+	{0},
+};
+
+/* ---- main ---- */
+
+static int connect_and_run(struct session *session, const struct command *command, json_t *request)
+{
+	char path[CONTROL_PATH_LEN];
+	struct error err;
+	int ret =
+		control_client_open(&session->client, control_path(session->instance, path), &err);
+
+	if (ret == -ENOENT || ret == -ECONNREFUSED) {
+		fprintf(stderr,
+			"amt-ctl: amtd '%s' is not running; start it: amtd -i %s, or "
+			"systemctl start amtd@%s\n",
+			session->instance, session->instance, session->instance);
+		json_decref(request);
+		return EXIT_NOT_RUNNING;
+	}
+	if (ret) {
+		fprintf(stderr, "amt-ctl: %s\n", err.text);
+		json_decref(request);
+		return EXIT_ERROR;
+	}
+	ret = command->run(session, command, request);
+	control_client_close(session->client);
+	return ret;
+}
+
+static int run_command(struct session *session, int argc, char **argv)
+{
+	const char *name = argc ? argv[0] : "status";
+	const struct command *command = command_find(name);
+	json_t *request;
+
+	if (!command) {
+		usage_error("there is no command '%s'", name);
+		return EXIT_USAGE;
+	}
+	argc -= argc > 0;
+	if (!command->run)
+		return help(argc, argv + 1);
+	request = json_pack("{ss}", "command", name);
+	if (!command->parse(session, argc, argv + 1, request)) {
+		json_decref(request);
+		return EXIT_USAGE;
+	}
+	return connect_and_run(session, command, request);
+}
+
+/* Takes --json out, wherever it stands. */
+static int take_json(struct session *session, int argc, char **argv)
+{
+	int i, n = 0;
+
+	for (i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--json") == 0)
+			session->json = true;
+		else
+			argv[n++] = argv[i];
+	}
+	argv[n] = NULL;
+	return n;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"instance", required_argument, NULL, 'i'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{0},
+	};
+	struct session session = {.instance = INSTANCE_DEFAULT};
+	int option, ret;
+
+	argc = take_json(&session, argc, argv);
+	while ((option = getopt_long(argc, argv, "+i:hV", options, NULL)) != -1) {
+		switch (option) {
+		case 'i':
+			session.instance = optarg;
+			break;
+		case 'h':
+			print_help(stdout);
+			return 0;
+		case 'V':
+			puts("amt-ctl " AMT_VERSION);
+			return 0;
+		default:
+			fprintf(stderr, "see amt-ctl help\n");
+			return EXIT_USAGE;
+		}
+	}
+	if (!instance_is_valid(session.instance)) {
+		usage_error("'%s' is no name of an instance", session.instance);
+		return EXIT_USAGE;
+	}
+	ret = run_command(&session, argc - optind, argv + optind);
+	if (fflush(stdout) && !ret)
+		ret = EXIT_ERROR;
+	return ret;
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "control/commands.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/counters.h"
+#include "relay/service.h"
+
+#define ADDRESSES_MAX 256
+#define MAPS_MAX      32
+#define DRAIN_MAX     86400
+
+/* ---- what all answers share ---- */
+
+bool control_arguments(const json_t *request, struct control_answer *answer, const char *format,
+		       ...)
+{
+	json_error_t error;
+	va_list args;
+	int ret;
+
+	va_start(args, format);
+	ret = json_vunpack_ex((json_t *)request, &error, 0, format, args);
+	va_end(args);
+	if (ret)
+		control_fail(answer, "wrong arguments: %s", error.text);
+	return ret == 0;
+}
+
+bool control_address(const char *text, struct control_answer *answer, struct amt_addr *addr)
+{
+	if (addr_parse(text, addr) == 0)
+		return true;
+	control_fail(answer, "'%.64s' is no address; write one such as 192.0.2.1 or 2001:db8::1",
+		     text);
+	return false;
+}
+
+json_t *control_seconds(uint64_t ns)
+{
+	return json_real((double)(ns / NSEC_PER_MSEC) / 1000.0);
+}
+
+json_t *control_until(uint64_t now, uint64_t deadline)
+{
+	if (deadline == TIME_NEVER)
+		return json_null();
+	return control_seconds(deadline > now ? deadline - now : 0);
+}
+
+json_t *control_since(uint64_t now, uint64_t then)
+{
+	return then ? control_seconds(now > then ? now - then : 0) : json_null();
+}
+
+json_t *control_addr(const struct amt_addr *addr)
+{
+	char buf[AMT_ADDR_STRLEN];
+
+	return json_string(addr_print(addr, buf));
+}
+
+json_t *control_interface_name(uint32_t ifindex)
+{
+	char name[IF_NAMESIZE];
+
+	if (!ifindex)
+		return json_null();
+	return if_indextoname(ifindex, name) ? json_string(name)
+					     : json_sprintf("ifindex %u", ifindex);
+}
+
+/* ---- status ---- */
+
+static const char *mode_name(enum datapath_mode mode)
+{
+	static const char *const name[] = {
+		[DATAPATH_MODE_AUTO] = "auto",
+		[DATAPATH_MODE_XDP] = "xdp",
+		[DATAPATH_MODE_TC] = "tc",
+	};
+
+	return name[mode];
+}
+
+static json_t *interface_json(const struct datapath_interface *interface)
+{
+	return json_pack("{ss si sb sb ss sb sb sb si si sb ss}", "interface", interface->name,
+			 "ifindex", interface->ifindex, "upstream", interface->upstream, "uplink",
+			 interface->uplink, "mode", mode_name(interface->asked), "xdp",
+			 interface->xdp, "tc", interface->tc, "dispatcher", interface->dispatcher,
+			 "ring", interface->ring, "mtu", interface->mtu, "runtime",
+			 interface->runtime, "why", interface->why);
+}
+
+/* All interfaces, or the one of that name. */
+static json_t *interfaces_json(struct relay_service *service, const char *name)
+{
+	struct datapath_interface list[AMT_INTERFACES_MAX];
+	unsigned int i,
+		n = datapath_interfaces(relay_service_datapath(service), list, AMT_INTERFACES_MAX);
+	json_t *array = json_array();
+
+	for (i = 0; i < n; i++)
+		if (!name || strcmp(list[i].name, name) == 0)
+			json_array_append_new(array, interface_json(&list[i]));
+	return array;
+}
+
+static json_t *addresses_json(struct relay_service *service)
+{
+	static struct relay_service_address list[ADDRESSES_MAX];
+	unsigned int i, n = relay_service_addresses(service, list, ADDRESSES_MAX);
+	json_t *array = json_array();
+
+	for (i = 0; i < n; i++)
+		json_array_append_new(array, json_pack("{so si sb sb ss}", "address",
+						       control_addr(&list[i].local.addr), "port",
+						       ntohs(list[i].local.port), "advertised",
+						       list[i].advertised, "configured",
+						       list[i].configured, "interface",
+						       list[i].interface));
+	return array;
+}
+
+static json_t *upstream_json(struct relay_service *service)
+{
+	struct upstream_status status = {0};
+
+	upstream_status(relay_service_upstream(service), &status);
+	return json_pack("{si si si si}", "groups", status.groups, "sockets", status.sockets,
+			 "failed", status.failed, "holder_pid", status.holder_pid);
+}
+
+static json_t *traffic_json(const uint64_t counters[AMT_COUNTERS_NUM])
+{
+	return json_pack("{sI sI sI sI sI}", "packets_in",
+			 (json_int_t)counters[AMT_COUNT_PACKETS_IN], "bytes_in",
+			 (json_int_t)counters[AMT_COUNT_BYTES_IN], "copies_out",
+			 (json_int_t)counters[AMT_COUNT_COPIES_OUT], "copies_bytes",
+			 (json_int_t)counters[AMT_COUNT_COPIES_BYTES], "xmit_drops",
+			 (json_int_t)counters[AMT_COUNT_XMIT_DROPS]);
+}
+
+static void handle_status(void *arg, const json_t *request, struct control_answer *answer)
+{
+	struct control_context *context = arg;
+	struct relay_service *service = context->service;
+	struct relay *relay = relay_service_relay(service);
+	uint64_t now = clock_now(), counters[AMT_COUNTERS_NUM] = {0};
+	const char *command;
+
+	if (!control_arguments(request, answer, "{s:s !}", "command", &command))
+		return;
+	relay_service_counters(service, counters);
+	control_answer(
+		answer,
+		json_pack("{ss ss si so sb sb sb si si si so so sb so so so so}", "instance",
+			  context->instance, "version", AMT_VERSION, "pid", getpid(), "uptime",
+			  control_since(now, relay_service_started_ns(service)), "adopted",
+			  relay_service_adopted(service), "draining",
+			  relay_service_draining(service), "at_limit", relay_at_limit(relay),
+			  "tunnels", relay_tunnels(relay), "groups",
+			  merge_groups(relay_merge(relay)), "channels",
+			  merge_channels(relay_merge(relay)), "membership_interval",
+			  control_seconds(relay_gmi(relay)), "secret_age",
+			  control_seconds(relay_secret_age(relay, now)), "xmit_drops_counted",
+			  datapath_counts_xmit_drops(relay_service_datapath(service)), "traffic",
+			  traffic_json(counters), "upstream", upstream_json(service), "addresses",
+			  addresses_json(service), "interfaces", interfaces_json(service, NULL)));
+}
+
+/* ---- stats, maps ---- */
+
+static void handle_stats(void *arg, const json_t *request, struct control_answer *answer)
+{
+	struct control_context *context = arg;
+	uint64_t counters[AMT_COUNTERS_NUM] = {0};
+	json_t *object;
+	const char *command;
+	int nonzero = 0, i, ret;
+
+	if (!control_arguments(request, answer, "{s:s s?b !}", "command", &command, "nonzero",
+			       &nonzero))
+		return;
+	ret = relay_service_counters(context->service, counters);
+	if (ret) {
+		control_fail(answer, "the packet path's counters cannot be read: %s",
+			     strerror(-ret));
+		return;
+	}
+	object = json_object();
+	for (i = 0; i < AMT_COUNTERS_NUM; i++)
+		if (counters[i] || !nonzero)
+			json_object_set_new(object, counter_name((enum amt_counter)i),
+					    json_integer((json_int_t)counters[i]));
+	control_answer(answer, json_pack("{so}", "counters", object));
+}
+
+static void handle_maps(void *arg, const json_t *request, struct control_answer *answer)
+{
+	struct control_context *context = arg;
+	struct datapath_map_view maps[MAPS_MAX];
+	json_t *array = json_array();
+	unsigned int i, n;
+	const char *command;
+
+	if (!control_arguments(request, answer, "{s:s !}", "command", &command)) {
+		json_decref(array);
+		return;
+	}
+	n = datapath_maps(relay_service_datapath(context->service), maps, MAPS_MAX);
+	for (i = 0; i < n; i++)
+		json_array_append_new(array, json_pack("{ss ss ss ss sI so}", "map", maps[i].name,
+						       "path", maps[i].path, "type", maps[i].type,
+						       "holds", maps[i].holds, "max_entries",
+						       (json_int_t)maps[i].max_entries, "used",
+						       maps[i].used == DATAPATH_NONE
+							       ? json_null()
+							       : json_integer(maps[i].used)));
+	control_answer(answer, json_pack("{so}", "maps", array));
+}
+
+/* ---- attach, detach, shutdown ---- */
+
+static int mode_parse(const char *text, enum datapath_mode *mode)
+{
+	for (*mode = DATAPATH_MODE_AUTO; *mode <= DATAPATH_MODE_TC; (*mode)++)
+		if (strcmp(text, mode_name(*mode)) == 0)
+			return 0;
+	return -EINVAL;
+}
+
+static void handle_attach(void *arg, const json_t *request, struct control_answer *answer)
+{
+	struct control_context *context = arg;
+	const char *command, *name, *mode_text = "auto";
+	int upstream = 0, uplink = 0;
+	enum datapath_mode mode;
+	struct error err = {"it failed"};
+
+	if (!control_arguments(request, answer, "{s:s s:s s?b s?b s?s !}", "command", &command,
+			       "interface", &name, "upstream", &upstream, "uplink", &uplink, "mode",
+			       &mode_text))
+		return;
+	if (mode_parse(mode_text, &mode)) {
+		control_fail(answer, "mode '%.16s' is none of auto, xdp, tc", mode_text);
+		return;
+	}
+	if (relay_service_attach(context->service, name, upstream, uplink, mode, &err)) {
+		control_fail(answer, "%s", err.text);
+		return;
+	}
+	control_answer(answer,
+		       json_pack("{so}", "interfaces", interfaces_json(context->service, name)));
+}
+
+static void handle_detach(void *arg, const json_t *request, struct control_answer *answer)
+{
+	struct control_context *context = arg;
+	const char *command, *name = NULL;
+	struct error err = {"it failed"};
+	unsigned int detached = 1;
+	int all = 0;
+
+	if (!control_arguments(request, answer, "{s:s s?s s?b !}", "command", &command, "interface",
+			       &name, "all", &all))
+		return;
+	if (!name == !all) {
+		control_fail(answer, "detach takes either an interface or all of them");
+		return;
+	}
+	if (all) {
+		detached = relay_service_detach_all(context->service);
+	} else if (relay_service_detach(context->service, name, &err)) {
+		control_fail(answer, "%s", err.text);
+		return;
+	}
+	control_answer(answer, json_pack("{si}", "detached", detached));
+}
+
+static void shutdown_now(void *arg)
+{
+	struct control_context *context = arg;
+
+	context->shutdown(context->arg, context->drain_s);
+}
+
+static void handle_shutdown(void *arg, const json_t *request, struct control_answer *answer)
+{
+	struct control_context *context = arg;
+	const char *command;
+	int drain_s = 0;
+
+	if (!control_arguments(request, answer, "{s:s s?i !}", "command", &command, "drain",
+			       &drain_s))
+		return;
+	if (drain_s < 0 || drain_s > DRAIN_MAX) {
+		control_fail(answer, "drain is a number of seconds from 0 to %d", DRAIN_MAX);
+		return;
+	}
+	context->drain_s = (unsigned int)drain_s;
+	control_answer_then(answer, shutdown_now, context);
+	control_answer(answer, json_pack("{si si}", "tunnels",
+					 relay_tunnels(relay_service_relay(context->service)),
+					 "drain", drain_s));
+}
+
+const struct control_command control_commands[] = {
+	{"status", handle_status}, {"tunnels", control_tunnels},  {"groups", control_groups},
+	{"stats", handle_stats},   {"maps", handle_maps},	  {"attach", handle_attach},
+	{"detach", handle_detach}, {"shutdown", handle_shutdown}, {NULL, NULL},
+};

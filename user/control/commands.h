@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the control socket of a relay answers: one handler a command, from the relay's views to
+ * JSON. amt-ctl(8) names the members. Times are seconds, ages and rests, never dates.
+ */
+#ifndef AMT_CONTROL_COMMANDS_H
+#define AMT_CONTROL_COMMANDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/addr.h"
+#include "control/server.h"
+
+struct relay_service;
+
+struct control_context {
+	struct relay_service *service;
+	const char *instance;
+	/* Ends amtd and the relay in so many seconds, until which no tunnel is made; called once
+	 * the answer is out. */
+	void (*shutdown)(void *arg, unsigned int drain_s);
+	void *arg;
+	unsigned int drain_s; /* of the shutdown that was asked for */
+};
+
+/* Ends with a NULL name; arg of the handlers is struct control_context. */
+extern const struct control_command control_commands[];
+
+/* ---- for the files behind it ---- */
+
+/* json_unpack() with the whole format, "command" included; what is missing, of another type or not
+ * asked for fails the request and returns false. */
+bool control_arguments(const json_t *request, struct control_answer *answer, const char *format,
+		       ...);
+/* An address out of a request; anything else fails it and returns false. */
+bool control_address(const char *text, struct control_answer *answer, struct amt_addr *addr);
+
+/* How views become JSON: */
+json_t *control_seconds(uint64_t ns); /* to milliseconds */
+json_t *control_until(uint64_t now, uint64_t deadline);
+json_t *control_since(uint64_t now, uint64_t then); /* null: never */
+json_t *control_addr(const struct amt_addr *addr);
+json_t *control_interface_name(uint32_t ifindex); /* null: any */
+
+void control_tunnels(void *arg, const json_t *request, struct control_answer *answer);
+void control_groups(void *arg, const json_t *request, struct control_answer *answer);
+
+#endif
