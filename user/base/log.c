@@ -3,10 +3,13 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <syslog.h>
 
 static enum log_level max_level = LOG_LEVEL_INFO;
 static const char *program = "amt";
+static bool to_syslog;
 
 void log_set_level(enum log_level level)
 {
@@ -18,17 +21,24 @@ void log_set_name(const char *name)
 	program = name;
 }
 
+void log_to_syslog(void)
+{
+	openlog(program, LOG_PID, LOG_DAEMON);
+	to_syslog = true;
+}
+
 static void log_line(enum log_level level, const char *format, va_list args)
 {
-	/* syslog(3) priorities: err, warning, info, debug */
-	static const int priority[] = {3, 4, 6, 7};
+	static const int priority[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
 	static const char *const word[] = {"error: ", "warning: ", "", "debug: "};
 	char text[1024];
 
 	if (level > max_level)
 		return;
 	vsnprintf(text, sizeof(text), format, args);
-	if (getenv("JOURNAL_STREAM"))
+	if (to_syslog)
+		syslog(priority[level], "%s", text);
+	else if (getenv("JOURNAL_STREAM"))
 		fprintf(stderr, "<%d>%s\n", priority[level], text);
 	else
 		fprintf(stderr, "%s: %s%s\n", program, word[level], text);
