@@ -39,17 +39,6 @@
 #define MESSAGE_CHECKSUM    2 /* IGMP and ICMPv6 have it at the same place */
 #define ROUTER_ALERT_OPTLEN 4
 
-static uint16_t load16(const uint8_t *at)
-{
-	return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static void store16(uint8_t *at, uint16_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
 struct amt_addr inner_addr6(const uint8_t *sixteen_octets)
 {
 	struct amt_addr addr = addr_from_ipv6(sixteen_octets);
@@ -217,7 +206,7 @@ static void ipv4_write(uint8_t *ip, const struct amt_addr *source,
 	memset(ip, 0, INNER_IPV4_HLEN);
 	ip[0] = 4 << 4 | INNER_IPV4_HLEN / 4;
 	ip[1] = AMT_TOS_CS6;
-	store16(ip + IPV4_TOTAL_LEN, (uint16_t)(INNER_IPV4_HLEN + message_len));
+	store16(ip + IPV4_TOTAL_LEN, INNER_IPV4_HLEN + message_len);
 	store16(ip + IPV4_FRAGMENT, IPV4_DF);
 	ip[IPV4_TTL] = REPORT_TTL;
 	ip[IPV4_PROTOCOL] = IPPROTO_IGMP_NUM;
@@ -236,7 +225,7 @@ static void ipv6_write(uint8_t *ip, const struct amt_addr *source,
 
 	memset(ip, 0, AMT_IPV6_HLEN);
 	ip[0] = 6 << 4;
-	store16(ip + IPV6_PAYLOAD_LEN, (uint16_t)(sizeof(hop_by_hop) + message_len));
+	store16(ip + IPV6_PAYLOAD_LEN, sizeof(hop_by_hop) + message_len);
 	ip[IPV6_NEXT_HEADER] = IPV6_NEXT_HBH;
 	ip[IPV6_HOP_LIMIT] = REPORT_TTL;
 	memcpy(ip + IPV6_SOURCE, source->bytes, 16);

@@ -28,6 +28,18 @@
 #define IGMP_LEAVE     0x17
 #define IGMP_REPORT_V3 0x22
 
+/* 16 bits in network byte order, at any alignment. */
+static inline uint16_t load16(const uint8_t *at)
+{
+	return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+static inline void store16(uint8_t *at, size_t value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
 struct inner {
 	bool ipv6;
 	bool router_alert;

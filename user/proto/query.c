@@ -24,7 +24,7 @@
 /* Code with the high bit set: (mant | 0x10) << (exp + 3). */
 #define CODE_FLOAT     0x80
 #define CODE_EXP_SHIFT 4
-#define CODE_EXP_MAX   7
+#define CODE_EXP_MASK  7
 #define CODE_MANT_MASK 0x0f
 
 uint8_t query_interval_code(unsigned int seconds)
@@ -43,7 +43,7 @@ uint8_t query_interval_code(unsigned int seconds)
 
 unsigned int query_interval_seconds(uint8_t code)
 {
-	unsigned int exp = code >> CODE_EXP_SHIFT & CODE_EXP_MAX;
+	unsigned int exp = code >> CODE_EXP_SHIFT & CODE_EXP_MASK;
 
 	if (code < CODE_FLOAT)
 		return code;

@@ -19,17 +19,6 @@
 #define MLD_V1_GROUP  8
 #define MLD_V1_LEN    24
 
-static uint16_t load16(const uint8_t *at)
-{
-	return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static void store16(uint8_t *at, size_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
 static size_t addr_len(bool ipv6)
 {
 	return ipv6 ? 16 : 4;

@@ -57,7 +57,8 @@ int report_parse(const void *datagram, size_t len, const struct report_options *
  * NULL). Returns false at the end. */
 bool report_next(struct report *report, struct report_record *record, unsigned int *unknown);
 
-/* Source i (0 .. nsources-1) of a record. */
+/* Source i (0 .. nsources-1) of a record. An IPv4-mapped address in MLD, as group or as source,
+ * reads as any: neither a group nor a source, and never IPv4. */
 struct amt_addr report_source(const struct report_record *record, unsigned int i);
 
 /* A record to be written. */
