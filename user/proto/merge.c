@@ -17,6 +17,7 @@ struct application {
 	struct merge *merge;
 	struct merge_group *group;
 	uint32_t tunnel;
+	bool no_memory;		    /* only what the tunnel wants no longer */
 	bool changed;		    /* the merged state */
 	struct merge_channel *dead; /* nobody names them any more */
 };
@@ -131,13 +132,14 @@ static void channel_drop(struct merge *merge, struct merge_group *group,
 	channel_free(channel);
 }
 
-static void group_drop_if_unused(struct merge *merge, struct merge_group *group)
+static bool group_drop_if_unused(struct merge *merge, struct merge_group *group)
 {
 	if (group->channels || group->excluders.n)
-		return;
+		return false;
 	merge->ngroups--;
 	tdelete(&group->group, &merge->groups, compare_addr);
 	group_free(group);
+	return true;
 }
 
 /* All memory that the lists will need, so that nothing can stop half way. */
@@ -165,7 +167,8 @@ static int lists_reserve(struct merge_group *group, uint32_t tunnel,
 	return 0;
 }
 
-static void reserve_undo(struct merge *merge, struct merge_group *group,
+/* Takes back what lists_reserve() made. Returns true if that was the group itself. */
+static bool reserve_undo(struct merge *merge, struct merge_group *group,
 			 const struct wish_change *change)
 {
 	unsigned int i;
@@ -177,7 +180,7 @@ static void reserve_undo(struct merge *merge, struct merge_group *group,
 		if (channel && !channel_is_named(channel))
 			channel_drop(merge, group, channel);
 	}
-	group_drop_if_unused(merge, group);
+	return group_drop_if_unused(merge, group);
 }
 
 static void channel_set_wish(struct merge_channel *channel, uint32_t tunnel, enum source_wish wish)
@@ -247,7 +250,8 @@ static void channels_apply(struct application *app, const struct wish_change *ch
 	for (i = 0; i < change->nsources; i++) {
 		channel = tree_find(channels, &change->sources[i].addr);
 		if (channel)
-			channel_set_wish(channel, app->tunnel, change->sources[i].after);
+			channel_set_wish(channel, app->tunnel,
+					 app->no_memory ? WISH_NONE : change->sources[i].after);
 	}
 	if (mode)
 		twalk_r(*channels, follow, app);
@@ -258,36 +262,49 @@ static void channels_apply(struct application *app, const struct wish_change *ch
 	}
 }
 
+/* Takes the tunnel into or out of the list of those in EXCLUDE mode. Returns whether the mode
+ * changes. */
+static bool mode_apply(struct application *app, const struct wish_change *change)
+{
+	struct idset *excluders = &app->group->excluders;
+	bool before = idset_has(excluders, app->tunnel);
+
+	if (!change->exclude_after)
+		idset_remove(excluders, app->tunnel);
+	else if (!app->no_memory)
+		idset_insert(excluders, app->tunnel);
+	return change->exclude_before != change->exclude_after ||
+	       before != idset_has(excluders, app->tunnel);
+}
+
+static void drop_dead(struct application *app)
+{
+	while (app->dead) {
+		struct merge_channel *channel = app->dead;
+
+		app->dead = channel->next_dead;
+		channel_drop(app->merge, app->group, channel);
+	}
+}
+
 /* New (S,G) sets are copies of (*,G) as it was, so (*,G) comes after them; what nobody names goes
  * last, when it equals the new (*,G). */
 int merge_apply(struct merge *merge, uint32_t tunnel, const struct wish_change *change)
 {
-	struct application app = {.merge = merge, .tunnel = tunnel};
 	struct merge_group *group = group_get(merge, &change->group);
+	struct application app = {.merge = merge, .group = group, .tunnel = tunnel};
 	bool mode;
 
 	if (!group)
 		return -ENOMEM;
-	if (lists_reserve(group, tunnel, change)) {
-		reserve_undo(merge, group, change);
+	app.no_memory = lists_reserve(group, tunnel, change) != 0;
+	if (app.no_memory && reserve_undo(merge, group, change))
 		return -ENOMEM;
-	}
-	app.group = group;
-	mode = change->exclude_before != change->exclude_after ||
-	       idset_has(&group->excluders, tunnel) != change->exclude_after;
-	if (change->exclude_after)
-		idset_insert(&group->excluders, tunnel);
-	else
-		idset_remove(&group->excluders, tunnel);
+	mode = mode_apply(&app, change);
 	channels_apply(&app, change, mode);
 	if (mode)
 		merge_set_any(merge, group, tunnel);
-	while (app.dead) {
-		struct merge_channel *channel = app.dead;
-
-		app.dead = channel->next_dead;
-		channel_drop(merge, group, channel);
-	}
+	drop_dead(&app);
 	if (group->exclude != (group->excluders.n > 0)) {
 		group->exclude = !group->exclude;
 		app.changed = true;
@@ -295,7 +312,7 @@ int merge_apply(struct merge *merge, uint32_t tunnel, const struct wish_change *
 	group_drop_if_unused(merge, group);
 	if (app.changed)
 		merge->sink.upstream_changed(merge->arg, &change->group);
-	return 0;
+	return app.no_memory ? -ENOMEM : 0;
 }
 
 /* twalk_r(3) action: writes the listed sources one after the other. */

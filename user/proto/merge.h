@@ -22,8 +22,9 @@
 #define MERGE_NO_SET UINT32_MAX
 
 /* Where forwarding sets are kept. Failures (negative errno) are the sink's to count; a set that
- * could not be made gets no further calls and is tried again when the source or mode is named
- * anew by another tunnel. */
+ * could not be made gets no further calls and is tried again, with all its members, when the source
+ * or mode is named anew by another tunnel. A member that was refused is never removed, and tried
+ * again when another member leaves the set. */
 struct merge_sink {
 	/* A new set, not yet seen by packets, with the members of copy_of (MERGE_NO_SET: none). */
 	int (*set_create)(void *arg, const struct amt_group_key *key, uint32_t copy_of,
@@ -43,7 +44,8 @@ struct merge;
 struct merge *merge_new(const struct merge_sink *sink, void *arg); /* NULL: no memory */
 void merge_free(struct merge *merge);
 
-/* Takes in one tunnel's change. Returns 0 or -ENOMEM. */
+/* Takes in one tunnel's change. Returns 0, or -ENOMEM: then what the tunnel wants no longer is
+ * done, so that nothing is left behind when it ends, and what it newly wants is not. */
 int merge_apply(struct merge *merge, uint32_t tunnel, const struct wish_change *change);
 
 /* The merged state of a group: EXCLUDE if any tunnel is in EXCLUDE mode (sources: those that all
