@@ -43,6 +43,24 @@ static inline __u32 amt_recirculate_copies(__u32 blocks)
 	return blocks < AMT_RECIRCULATE_MAX ? blocks : AMT_RECIRCULATE_MAX;
 }
 
+/* endpoint.direct_max for a transmit ring: one poll may bring 64 packets. A veth's ring gives slots
+ * back 16 at a time, so it holds that many less than it has. */
+static inline __u16 amt_direct_max(__u32 ring)
+{
+	__u32 copies = ring < 16 ? 0 : (ring - 16) / 64;
+
+	return copies < AMT_BLOCK_MEMBERS ? copies : AMT_BLOCK_MEMBERS;
+}
+
+/* endpoint.block_max for a transmit ring: 8 blocks come at once, and half of the ring stays free.
+ */
+static inline __u16 amt_block_max(__u32 ring)
+{
+	__u32 copies = ring / 16;
+
+	return copies < AMT_BLOCK_MEMBERS ? copies : AMT_BLOCK_MEMBERS;
+}
+
 /* What the packet path does for a packet that its group entry does not forbid. */
 enum amt_path {
 	AMT_PATH_XDP_DIRECT = 0, /* one block, broadcast from ingress; else recirculated */
@@ -145,8 +163,8 @@ struct amt_endpoint {
 	__be16 vlan_tci;
 	__u32 uplink;	      /* 0..AMT_UPLINKS_MAX-1, see clones */
 	__u32 uplink_ifindex; /* of the device that frames are handed to (below a VLAN device) */
-	__u16 direct_max;     /* largest direct broadcast: transmit ring / 64 (design 4.3) */
-	__u16 block_max;      /* members a block is filled to: min(32, transmit ring / 16) */
+	__u16 direct_max;     /* largest direct broadcast: amt_direct_max() */
+	__u16 block_max;      /* members a block is filled to: amt_block_max() */
 };
 
 /* nexthop.flags */
@@ -246,6 +264,7 @@ struct amt_cpu_state {
 	__u32 bulk_ifindex; /* interface that the egress program last ran for */
 	__u32 bulk_frames;  /* frames it saw since the last transmit */
 	__u32 bulk_dropped; /* of these, dropped by itself */
+	__u32 queue_map;    /* id of `cpus`, which only XDP programs may name */
 };
 
 /* Value of `event_rate`, array[1]: events sent in the second that began at `window`. */
