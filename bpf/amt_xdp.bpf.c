@@ -1,41 +1,303 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * XDP programs of the packet path. One packet's way: amt_ingress (on an upstream interface), then
- * either straight to amt_egress (once per copy), or through the internal veth pair: amt_recirculate
- * (once per block, at the pair's far end), amt_fanout (cpumap), amt_egress.
+ * XDP programs of the packet path. One packet's way: amt_ingress on an upstream interface, then
+ * either straight to amt_egress, once a copy; or to a cpumap thread: amt_fanout there splits the
+ * group's blocks into copies for the internal veth pair (amt_egress numbers them), amt_recirculate
+ * at its far end sends each back to the thread, and amt_fanout broadcasts each block to its uplink
+ * (amt_egress again, once a copy).
  */
 #include "maps.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include "event.h"
+#include "fanout.h"
+#include "relay.h"
 
 /* Roles of the interface that amt_ingress is loaded for. */
 const volatile __u32 interface_flags; /* AMT_INTERFACE_UPSTREAM | AMT_INTERFACE_UPLINK */
 
+/* A sender on this host leaves the UDP checksum to a device; the field then holds the sum of the
+ * pseudo-header, and a copy made of it would be wrong for the receiver. Finishes it. */
+static __always_inline void ingress_finish_checksum(struct xdp_md *ctx, const struct datagram *d)
+{
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+	__u32 offset = parse_udp(data, data_end, d);
+	struct udphdr *udp = datagram_at(data, d, offset);
+	__u16 length, check;
+
+	if (!offset || (void *)(udp + 1) > data_end || !udp->check)
+		return;
+	length = bpf_ntohs(udp->len);
+	if (length != d->length - offset || udp->check != checksum_fold(sum_pseudo(d, length)))
+		return;
+	check = checksum_udp(sum_frame(ctx, d->front + offset));
+	/* a right checksum may be that sum by chance, and comes out as it is */
+	if (check == udp->check)
+		return;
+	udp->check = check;
+	count(AMT_COUNT_CHECKSUM_UNFINISHED);
+}
+
+/* From here on the packet is ours: it is changed, and sent or dropped, never passed. */
+static __always_inline bool ingress_prepare(struct xdp_md *ctx, const struct datagram *d,
+					    const struct amt_config *conf)
+{
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+	long frame = data_end - data;
+	int padding;
+
+	opaque(frame); /* pointers are only subtracted in full */
+	padding = frame - (d->front + d->length);
+	if (padding > 0 && bpf_xdp_adjust_tail(ctx, -padding))
+		return false;
+	ingress_finish_checksum(ctx, d);
+	data = (void *)(long)ctx->data;
+	return conf->flags & AMT_CONFIG_TTL_KEEP ||
+	       ttl_decrement(datagram_at(data, d, 0), (void *)(long)ctx->data_end, d->ipv6);
+}
+
+static __always_inline int ingress_recirculate(struct xdp_md *ctx, struct amt_meta *meta,
+					       const struct relay_group *group,
+					       const struct amt_config *conf)
+{
+	meta->stage = META_SPLIT;
+	meta->first = group->blocks.first;
+	meta->count = group->blocks.count;
+	if (group->flags & AMT_GROUP_CHECKSUM)
+		meta->flags = META_SUM_WANTED;
+	/* no tags on the internal pair: its MTU counts them */
+	if (!fanout_front(ctx, meta, ETH_HLEN) || !meta_put(ctx, meta))
+		return XDP_DROP;
+	count(AMT_COUNT_PACKETS_RECIRCULATED);
+	return fanout_cpu(meta->cpu);
+}
+
+/* copies * 64 <= transmit ring for a broadcast from ingress, where one poll may bring 64 packets: a
+ * ring that is full frees frames silently. Else recirculate. */
+static __always_inline int ingress_forward(struct xdp_md *ctx, const struct datagram *d,
+					   const struct relay_group *group,
+					   const struct amt_config *conf)
+{
+	struct amt_meta meta = {
+		.magic = META_MAGIC, .tos = d->tos, .front = d->front, .length = d->length};
+	__u32 slot = group->blocks.first, block, copies = 0;
+	const struct amt_block_ref *ref = bpf_map_lookup_elem(&block_list, &slot);
+	const struct amt_endpoint *ep;
+
+	if (!ref || !meta_open(ctx)) {
+		count(AMT_COUNT_HEADROOM);
+		return XDP_DROP;
+	}
+	meta.cpu = conf->cpus ? group->id % conf->cpus : 0;
+	if (group->path != AMT_PATH_XDP_DIRECT || group->blocks.count != 1)
+		return ingress_recirculate(ctx, &meta, group, conf);
+	block = ref->block;
+	ep = fanout_endpoint(block, &copies);
+	if (!ep)
+		return XDP_DROP;
+	if (copies > ep->direct_max)
+		return ingress_recirculate(ctx, &meta, group, conf);
+	count(AMT_COUNT_PACKETS_DIRECT);
+	return fanout_block(ctx, &meta, block, copies, ep, conf);
+}
+
+static __always_inline int ingress_datagram(struct xdp_md *ctx, const struct datagram *d,
+					    struct relay_group *group,
+					    const struct amt_config *conf)
+{
+	__u64 now = bpf_ktime_get_ns();
+	enum relay_verdict verdict =
+		relay_admit(d, group, conf, ctx->ingress_ifindex, now, AMT_RECIRCULATE_MTU);
+
+	if (verdict == RELAY_PASS)
+		return XDP_PASS;
+	if (verdict == RELAY_DROP || !ingress_prepare(ctx, d, conf))
+		return XDP_DROP;
+	if (verdict == RELAY_TOO_BIG) {
+		event_datagram_xdp(ctx, d, group->id, conf, now);
+		return XDP_DROP;
+	}
+	count_group_packet(group->id, d->length, now);
+	return ingress_forward(ctx, d, group, conf);
+}
+
 SEC("xdp")
 int amt_ingress(struct xdp_md *ctx)
 {
-	return XDP_PASS;
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+	const struct amt_config *conf = relay_config();
+	struct relay_group group;
+	struct datagram d = {};
+
+	if (!conf || !(interface_flags & AMT_INTERFACE_UPSTREAM))
+		return XDP_PASS;
+	switch (parse_datagram(data, data_end, data_end - data, &d)) {
+	case PARSE_DATAGRAM:
+		break;
+	case PARSE_LINK_LOCAL:
+		count(AMT_COUNT_LINK_LOCAL);
+		return XDP_PASS;
+	case PARSE_MALFORMED:
+		count(AMT_COUNT_MALFORMED);
+		return XDP_PASS;
+	default:
+		return XDP_PASS;
+	}
+	if (!relay_lookup(&d, &group)) {
+		count(AMT_COUNT_NO_GROUP);
+		return XDP_PASS;
+	}
+	/* TC sees what XDP passes, so that each packet is handled by one of them */
+	if (group.path == AMT_PATH_TC)
+		return XDP_PASS;
+	return ingress_datagram(ctx, &d, &group, conf);
 }
 
-SEC("xdp/devmap")
-int amt_egress(struct xdp_md *ctx)
-{
-	return XDP_PASS;
-}
-
-SEC("xdp")
-int amt_recirculate(struct xdp_md *ctx)
-{
-	return XDP_DROP;
-}
-
+/* The cpumap thread takes 8 frames between softirqs, so that rings drain: a block has at most
+ * ring / 16 members, and a split at most AMT_RECIRCULATE_MAX parts. */
 SEC("xdp/cpumap")
 int amt_fanout(struct xdp_md *ctx)
 {
+	const struct amt_config *conf = relay_config();
+	const struct amt_block_ref *ref;
+	const struct amt_endpoint *ep;
+	__u32 block, copies = 0;
+	struct amt_meta *place = meta_get(ctx);
+	struct amt_meta meta;
+
+	if (!conf || !place)
+		return XDP_DROP;
+	__builtin_memcpy(&meta, place, sizeof(meta));
+	if (meta.flags & META_SUM_WANTED) {
+		meta.sum = checksum_fold(sum_frame(ctx, meta.front));
+		meta.flags = META_SUM;
+	}
+	if (meta.count > 1)
+		return fanout_split(ctx, &meta);
+	ref = bpf_map_lookup_elem(&block_list, &meta.first);
+	if (!ref)
+		return XDP_DROP;
+	block = ref->block;
+	ep = fanout_endpoint(block, &copies);
+	if (!ep)
+		return XDP_DROP;
+	return fanout_block(ctx, &meta, block, copies, ep, conf);
+}
+
+/* At the far end of the internal veth pair. */
+SEC("xdp")
+int amt_recirculate(struct xdp_md *ctx)
+{
+	struct amt_meta *meta = meta_get(ctx);
+
+	return meta ? fanout_cpu(meta->cpu) : XDP_DROP;
+}
+
+static __always_inline int egress_drop(struct amt_cpu_state *state, enum amt_counter reason)
+{
+	state->bulk_dropped++;
+	count(reason);
 	return XDP_DROP;
 }
 
+static __always_inline int egress_copy(struct xdp_md *ctx, struct amt_cpu_state *state,
+				       const struct amt_meta *meta, struct amt_cursor *cursor,
+				       __u32 copy, const bool ipv6)
+{
+	struct amt_nexthop *nexthop = NULL;
+	struct encap_target target = {};
+	__u32 id;
+
+	if (!encap_member(meta->first, copy, ipv6, &target))
+		return egress_drop(state, AMT_COUNT_ENDPOINT_INVALID);
+	id = target.nexthop;
+	nexthop = bpf_map_lookup_elem(&nexthops, &id);
+	if (!nexthop || !(nexthop->flags & AMT_NEXTHOP_VALID)) {
+		event_nexthop(id, ctx->egress_ifindex);
+		return egress_drop(state, AMT_COUNT_NEXTHOP_UNRESOLVED);
+	}
+	if (!encap_fill((void *)(long)ctx->data, (void *)(long)ctx->data_end, meta->flags, ipv6,
+			&target, nexthop))
+		return egress_drop(state, AMT_COUNT_ENDPOINT_INVALID);
+	cursor->sent++;
+	return XDP_PASS;
+}
+
+/* One program for every interface and both families, told apart by the metadata: a bulk takes its
+ * program from its first frame. Frames of other programs may therefore come by here, too. */
+SEC("xdp/devmap")
+int amt_egress(struct xdp_md *ctx)
+{
+	struct amt_cpu_state *state = cpu_state();
+	struct amt_meta *meta = meta_get(ctx);
+	struct amt_cursor *cursor;
+	__u32 copy = 0;
+	int verdict;
+
+	if (!state)
+		return XDP_DROP;
+	state->bulk_ifindex = ctx->egress_ifindex;
+	state->bulk_frames++;
+	if (!meta)
+		return XDP_PASS;
+	cursor = cursor_next(meta, &copy);
+	if (!cursor)
+		return egress_drop(state, AMT_COUNT_CURSOR_LOST);
+	if (meta->stage == META_SPLIT) {
+		fanout_part(meta, copy);
+		return XDP_PASS;
+	}
+	if (meta->flags & AMT_ENDPOINT_IPV6)
+		verdict = egress_copy(ctx, state, meta, cursor, copy, true);
+	else
+		verdict = egress_copy(ctx, state, meta, cursor, copy, false);
+	if (copy + 1 == meta->count)
+		cursor_account(cursor);
+	/* what follows is the network, or a neighbour's XDP program: no business of theirs */
+	if (verdict == XDP_PASS)
+		bpf_xdp_adjust_meta(ctx, sizeof(struct amt_meta));
+	return verdict;
+}
+
+struct net_device {
+	int ifindex;
+} __attribute__((preserve_access_index));
+
+/* TP(from_dev, to_dev, sent, drops, err), right after a bulk went to its driver, on the same CPU.
+ * Its drops contain those of the egress program. Bulks in which that never ran are not ours. */
 SEC("raw_tp/xdp_devmap_xmit")
 int amt_xmit_drops(struct bpf_raw_tracepoint_args *ctx)
 {
+	struct amt_cpu_state *state = cpu_state();
+	const struct amt_config *conf = relay_config();
+	struct net_device *device = (void *)ctx->args[1];
+	__u32 ifindex = BPF_CORE_READ(device, ifindex);
+	__u32 sent = ctx->args[2], drops = ctx->args[3], frames, own;
+
+	if (!state || !conf || !state->bulk_frames || state->bulk_ifindex != ifindex)
+		return 0;
+	frames = state->bulk_frames;
+	own = state->bulk_dropped;
+	state->bulk_frames = 0;
+	state->bulk_dropped = 0;
+	/* a first bulk after attaching finds what others left behind */
+	if (frames != sent + drops || drops <= own)
+		return 0;
+	count_add(ifindex == conf->recirculate_ifindex ? AMT_COUNT_RECIRCULATION_DROPS
+						       : AMT_COUNT_XMIT_DROPS,
+		  drops - own);
+	return 0;
+}
+
+/* TP(map_id, processed, drops, to_cpu): frames that found the queue of a cpumap thread full. */
+SEC("raw_tp/xdp_cpumap_enqueue")
+int amt_queue_drops(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct amt_cpu_state *state = cpu_state();
+	__u32 drops = ctx->args[2];
+
+	if (drops && state && state->queue_map == (__u32)ctx->args[0])
+		count_add(AMT_COUNT_RECIRCULATION_DROPS, drops);
 	return 0;
 }
 

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Counting: the pinned per-CPU counters and the counters of a group. No locks: each CPU adds to
+ * its own values.
+ */
+#ifndef AMT_BPF_COUNT_H
+#define AMT_BPF_COUNT_H
+
+#include "maps.h"
+
+static __always_inline void count_add(enum amt_counter counter, __u64 value)
+{
+	__u32 key = counter;
+	__u64 *slot = bpf_map_lookup_elem(&counters, &key);
+
+	if (slot)
+		*slot += value;
+}
+
+static __always_inline void count(enum amt_counter counter)
+{
+	count_add(counter, 1);
+}
+
+/* Once per packet, never per copy: a tunnel's traffic is derived from these (design 4.1). */
+static __always_inline void count_group_packet(__u32 group, __u32 length, __u64 now)
+{
+	struct amt_group_counters *slot = bpf_map_lookup_elem(&group_counters, &group);
+
+	if (slot) {
+		slot->packets++;
+		slot->bytes += length;
+		slot->last_ns = now;
+	}
+	count(AMT_COUNT_PACKETS_IN);
+	count_add(AMT_COUNT_BYTES_IN, length);
+}
+
+static __always_inline void count_group_drop(__u32 group, enum amt_counter reason)
+{
+	struct amt_group_counters *slot = bpf_map_lookup_elem(&group_counters, &group);
+
+	if (slot)
+		slot->drops++;
+	count(reason);
+}
+
+#endif
