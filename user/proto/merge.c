@@ -67,19 +67,18 @@ void merge_free(struct merge *merge)
 	free(merge);
 }
 
-/* What a tree holds under addr, or NULL. */
-static void *tree_find(void *const *tree, const struct amt_addr *addr)
+void *merge_tree_find(void *const *tree, const struct amt_addr *addr)
 {
 	void *node = tfind(addr, tree, compare_addr);
 
 	return node ? *(void **)node : NULL;
 }
 
-/* The same, but a new zeroed item of that size if there is none, its address set; NULL: no
+/* What the tree holds under addr, or a new zeroed item of that size with the address set. NULL: no
  * memory. */
 static void *tree_get(void **tree, const struct amt_addr *addr, size_t size, bool *made)
 {
-	struct amt_addr *item = tree_find(tree, addr);
+	struct amt_addr *item = merge_tree_find(tree, addr);
 
 	*made = false;
 	if (item)
@@ -175,7 +174,7 @@ static bool reserve_undo(struct merge *merge, struct merge_group *group,
 
 	for (i = 0; i < change->nsources; i++) {
 		struct merge_channel *channel =
-			tree_find(&group->channels, &change->sources[i].addr);
+			merge_tree_find(&group->channels, &change->sources[i].addr);
 
 		if (channel && !channel_is_named(channel))
 			channel_drop(merge, group, channel);
@@ -248,7 +247,7 @@ static void channels_apply(struct application *app, const struct wish_change *ch
 	if (mode)
 		twalk_r(*channels, forget_wish, app);
 	for (i = 0; i < change->nsources; i++) {
-		channel = tree_find(channels, &change->sources[i].addr);
+		channel = merge_tree_find(channels, &change->sources[i].addr);
 		if (channel)
 			channel_set_wish(channel, app->tunnel,
 					 app->no_memory ? WISH_NONE : change->sources[i].after);
@@ -256,7 +255,7 @@ static void channels_apply(struct application *app, const struct wish_change *ch
 	if (mode)
 		twalk_r(*channels, follow, app);
 	for (i = 0; !mode && i < change->nsources; i++) {
-		channel = tree_find(channels, &change->sources[i].addr);
+		channel = merge_tree_find(channels, &change->sources[i].addr);
 		if (channel)
 			channel_follow(app, channel);
 	}
@@ -313,104 +312,4 @@ int merge_apply(struct merge *merge, uint32_t tunnel, const struct wish_change *
 	if (app.changed)
 		merge->sink.upstream_changed(merge->arg, &change->group);
 	return app.no_memory ? -ENOMEM : 0;
-}
-
-/* twalk_r(3) action: writes the listed sources one after the other. */
-static void collect(const void *node, VISIT visit, void *arg)
-{
-	const struct merge_channel *channel = *(struct merge_channel *const *)node;
-	struct amt_addr **next = arg;
-
-	if ((visit == postorder || visit == leaf) && channel->listed)
-		*(*next)++ = channel->source;
-}
-
-int merge_upstream(struct merge *merge, const struct amt_addr *group, struct merge_upstream *out)
-{
-	const struct merge_group *found = tree_find(&merge->groups, group);
-	struct amt_addr *next;
-
-	*out = (struct merge_upstream){0};
-	if (!found)
-		return 0;
-	if (found->nlisted > merge->sources_room) {
-		struct amt_addr *sources =
-			realloc(merge->sources, found->nlisted * sizeof(*sources));
-
-		if (!sources)
-			return -ENOMEM;
-		merge->sources = sources;
-		merge->sources_room = found->nlisted;
-	}
-	next = merge->sources;
-	twalk_r(found->channels, collect, &next);
-	*out = (struct merge_upstream){
-		.exclude = found->exclude, .sources = merge->sources, .nsources = found->nlisted};
-	return 0;
-}
-
-unsigned int merge_groups(const struct merge *merge)
-{
-	return merge->ngroups;
-}
-
-unsigned int merge_channels(const struct merge *merge)
-{
-	return merge->nsets;
-}
-
-bool merge_has_channel(const struct merge *merge, const struct amt_group_key *key)
-{
-	const struct merge_group *group = tree_find(&merge->groups, &key->group);
-	const struct merge_channel *channel;
-
-	if (!group)
-		return false;
-	if (addr_is_any(&key->source))
-		return group->any.handle != MERGE_NO_SET;
-	channel = tree_find(&group->channels, &key->source);
-	return channel && channel->set.handle != MERGE_NO_SET;
-}
-
-/* One merge_walk(). */
-struct walk {
-	void (*fn)(void *arg, const struct amt_group_key *key, uint32_t set, unsigned int includes,
-		   unsigned int excludes);
-	void *arg;
-	const struct merge_group *group;
-};
-
-static void walk_channel(const void *node, VISIT visit, void *arg)
-{
-	const struct merge_channel *channel = *(struct merge_channel *const *)node;
-	const struct walk *walk = arg;
-	struct amt_group_key key = {.source = channel->source, .group = walk->group->group};
-
-	if ((visit == postorder || visit == leaf) && channel->set.handle != MERGE_NO_SET)
-		walk->fn(walk->arg, &key, channel->set.handle, channel->includers.n,
-			 channel->excluders.n);
-}
-
-static void walk_group(const void *node, VISIT visit, void *arg)
-{
-	const struct merge_group *group = *(struct merge_group *const *)node;
-	struct walk *walk = arg;
-	struct amt_group_key key = {.group = group->group};
-
-	if (visit != postorder && visit != leaf)
-		return;
-	if (group->any.handle != MERGE_NO_SET)
-		walk->fn(walk->arg, &key, group->any.handle, 0, group->excluders.n);
-	walk->group = group;
-	twalk_r(group->channels, walk_channel, walk);
-}
-
-void merge_walk(const struct merge *merge,
-		void (*fn)(void *arg, const struct amt_group_key *key, uint32_t set,
-			   unsigned int includes, unsigned int excludes),
-		void *arg)
-{
-	struct walk walk = {.fn = fn, .arg = arg};
-
-	twalk_r(merge->groups, walk_group, &walk);
 }

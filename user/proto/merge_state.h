@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Inside of the merge, shared by merge.c (who wants what) and merge_sets.c (the sink's sets).
- * Nobody else looks in here. Groups, and the channels of a group, are in balanced trees
- * (tsearch(3)): gateways choose the addresses, and must not choose the cost.
+ * Inside of the merge, shared by merge.c (who wants what), merge_sets.c (the sink's sets) and
+ * merge_view.c (who asks). Nobody else looks in here. Groups, and the channels of a group, are in
+ * balanced trees (tsearch(3)): gateways choose the addresses, and must not choose the cost.
  */
 #ifndef AMT_PROTO_MERGE_STATE_H
 #define AMT_PROTO_MERGE_STATE_H
@@ -43,6 +43,9 @@ struct merge {
 	struct amt_addr *sources; /* what merge_upstream() gave out */
 	unsigned int sources_room;
 };
+
+/* What a tree of groups or channels holds under addr, or NULL. */
+void *merge_tree_find(void *const *tree, const struct amt_addr *addr);
 
 /* Lets the set of a channel follow what its lists say now about the tunnel that changed, and makes
  * the set if it is not there and the tunnel names the channel. */
