@@ -132,8 +132,11 @@ $(BENCH): $(O)/tests/%: $(O)/tests/%.o $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
+FUZZ_SRC := $(wildcard user/base/*.[ch] user/proto/*.[ch] tests/fuzz/*.h) \
+            $(addprefix user/control/,server.c server.h listen.c listen.h)
+
 # libFuzzer needs clang; the sources it covers are compiled with the target, instrumented
-$(FUZZ): $(O)/tests/fuzz/%: tests/fuzz/%.c $(wildcard user/base/*.[ch] user/proto/*.[ch] tests/fuzz/*.h)
+$(FUZZ): $(O)/tests/fuzz/%: tests/fuzz/%.c $(FUZZ_SRC)
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
 	$(Q)clang $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined \

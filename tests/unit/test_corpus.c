@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "fuzz/checks.h"
+#include "fuzz/checks_text.h"
 
 #define CORPUS	   "tests/fuzz/corpus"
 #define FILES_MAX  64
@@ -170,12 +171,22 @@ static void queries(void **state)
 	run("query", check_query, true);
 }
 
+static void configurations(void **state)
+{
+	run("config", check_config, false);
+}
+
+static void requests(void **state)
+{
+	run("control", check_control, false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(messages),
-		cmocka_unit_test(reports),
-		cmocka_unit_test(queries),
+		cmocka_unit_test(messages), cmocka_unit_test(reports),
+		cmocka_unit_test(queries),  cmocka_unit_test(configurations),
+		cmocka_unit_test(requests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

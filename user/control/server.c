@@ -362,27 +362,38 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 		control_server_add(arg, client);
 }
 
+static int start_accepting(struct control_server *server, const char *path, struct error *err)
+{
+	server->fd = control_listen(path, err);
+	if (server->fd < 0)
+		return server->fd;
+	server->path = strdup(path);
+	server->accept =
+		event_new(server->base, server->fd, EV_READ | EV_PERSIST, on_accept, server);
+	if (!server->path || !server->accept || event_add(server->accept, NULL))
+		return error_set(err, -ENOMEM, "%s: no memory to listen", path);
+	return 0;
+}
+
 int control_server_open(struct control_server **out, struct event_base *base, const char *path,
 			const struct control_command *commands, void *arg, struct error *err)
 {
 	struct control_server *server = calloc(1, sizeof(*server));
-	int fd = server ? control_listen(path, err) : -ENOMEM;
+	int ret = 0;
 
-	if (fd < 0) {
-		free(server);
-		return fd;
-	}
+	if (!server)
+		return error_set(err, -ENOMEM, "no memory for the control socket");
 	/* a client that is gone is an error of write(2), not the end of amtd */
 	signal(SIGPIPE, SIG_IGN);
 	server->base = base;
 	server->commands = commands;
 	server->arg = arg;
-	server->fd = fd;
-	server->path = strdup(path);
-	server->accept = event_new(base, fd, EV_READ | EV_PERSIST, on_accept, server);
-	if (!server->path || !server->accept || event_add(server->accept, NULL)) {
+	server->fd = -1;
+	if (path)
+		ret = start_accepting(server, path, err);
+	if (ret) {
 		control_server_close(server);
-		return error_set(err, -ENOMEM, "%s: no memory to listen", path);
+		return ret;
 	}
 	*out = server;
 	return 0;
@@ -396,7 +407,8 @@ void control_server_close(struct control_server *server)
 		client_free(server->clients);
 	if (server->accept)
 		event_free(server->accept);
-	close(server->fd);
+	if (server->fd >= 0)
+		close(server->fd);
 	if (server->path)
 		unlink(server->path);
 	free(server->path);

@@ -44,12 +44,13 @@ void control_fail(struct control_answer *answer, const char *format, ...)
 void control_answer_then(struct control_answer *answer, void (*fn)(void *arg), void *arg);
 
 /* Listens on path (mode 0600; its folder is made); a stale socket is replaced, one that answers is
- * -EADDRINUSE. commands ends with a NULL name. */
+ * -EADDRINUSE. path NULL: serves only what control_server_add() brings. commands ends with a NULL
+ * name. */
 int control_server_open(struct control_server **out, struct event_base *base, const char *path,
 			const struct control_command *commands, void *arg, struct error *err);
 /* Drops all clients and removes the socket. */
 void control_server_close(struct control_server *server);
-/* Serves a connected socket, which it takes. For tests; listening calls it. */
+/* Serves a connected socket, which it takes. */
 int control_server_add(struct control_server *server, int fd);
 unsigned int control_server_clients(const struct control_server *server);
 
