@@ -496,7 +496,7 @@ static void adoption(void **state)
 	await(mac_is(1, "02:00:00:00:00:02") && record[17].users == 1, 3);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
@@ -524,5 +524,7 @@ int main(void)
 		CASE(adoption),
 	};
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
