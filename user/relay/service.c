@@ -123,6 +123,8 @@ static int open_upstream(struct relay_service *service, struct error *err)
 		.instance = service->instance,
 		.hold_ns = gmi_ns(service->config),
 		.retry_s = service->config->upstream_retry,
+		.changed = service_group_changed,
+		.arg = service,
 	};
 
 	return upstream_open(&service->upstream, &options, service->base, err);
@@ -214,7 +216,7 @@ static void close_engine(struct relay_service *service)
 
 static void service_free(struct relay_service *service)
 {
-	free(service->sets);
+	service_sets_free(service);
 	free(service->targets);
 	free(service->addresses);
 	free(service->instance);

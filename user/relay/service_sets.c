@@ -33,6 +33,50 @@ static int sets_reserve(struct relay_service *service, uint32_t id)
 	return 0;
 }
 
+static struct service_group *group_find(struct relay_service *service, const struct amt_addr *addr)
+{
+	struct service_group *group;
+
+	HASH_FIND(hh, service->groups, addr, sizeof(*addr), group);
+	return group;
+}
+
+static int group_link(struct relay_service *service, uint32_t id)
+{
+	const struct amt_addr *addr = &service->sets[id].key.group;
+	struct service_group *group = group_find(service, addr);
+
+	if (!group) {
+		group = calloc(1, sizeof(*group));
+		if (!group)
+			return -ENOMEM;
+		group->addr = *addr;
+		group->first = SERVICE_NO_SET;
+		HASH_ADD(hh, service->groups, addr, sizeof(group->addr), group);
+		if (!group->hh.tbl) {
+			free(group);
+			return -ENOMEM;
+		}
+	}
+	service->sets[id].next = group->first;
+	group->first = id;
+	return 0;
+}
+
+static void group_unlink(struct relay_service *service, uint32_t id)
+{
+	struct service_group *group = group_find(service, &service->sets[id].key.group);
+	uint32_t *at = &group->first;
+
+	while (*at != id)
+		at = &service->sets[*at].next;
+	*at = service->sets[id].next;
+	if (group->first != SERVICE_NO_SET)
+		return;
+	HASH_DEL(service->groups, group);
+	free(group);
+}
+
 static int counted(int rc)
 {
 	if (rc == -ENOSPC)
@@ -48,11 +92,15 @@ static int set_create(void *arg, const struct amt_group_key *key, uint32_t copy_
 	if (rc)
 		return rc;
 	rc = sets_reserve(service, *set);
+	if (!rc) {
+		service->sets[*set] = (struct service_set){.key = *key};
+		rc = group_link(service, *set);
+	}
 	if (rc) {
 		datapath_set_destroy(service->datapath, *set);
 		return rc;
 	}
-	service->sets[*set] = (struct service_set){.key = *key, .exists = true};
+	service->sets[*set].exists = true;
 	return 0;
 }
 
@@ -73,8 +121,10 @@ static void set_destroy(void *arg, uint32_t id)
 	struct relay_service *service = arg;
 
 	datapath_set_destroy(service->datapath, id);
-	if (set_get(service, id))
-		service->sets[id].exists = false;
+	if (!set_get(service, id))
+		return;
+	group_unlink(service, id);
+	service->sets[id].exists = false;
 }
 
 static int member_add(void *arg, uint32_t set, uint32_t tunnel)
@@ -120,21 +170,22 @@ void service_sets_sink(struct merge_sink *sink)
 	};
 }
 
-/* Every set names its group; a group with several is said several times, which changes nothing. */
 void service_sets_push_all(struct relay_service *service)
 {
-	uint32_t id;
+	struct service_group *group, *next;
 
-	for (id = 0; id < service->nsets; id++)
-		if (service->sets[id].exists)
-			push_upstream(service, &service->sets[id].key.group);
+	HASH_ITER (hh, service->groups, group, next)
+		push_upstream(service, &group->addr);
 }
 
-static void review(struct relay_service *service, uint32_t id, struct service_set *set)
+static void review(struct relay_service *service, uint32_t id)
 {
+	struct service_set *set = &service->sets[id];
 	uint32_t ifindex = upstream_ifindex(service->upstream, &set->key);
 	bool wanted = upstream_wanted_here(service->upstream, &set->key.group);
 
+	if (!set->published)
+		return;
 	if (ifindex != set->upstream_ifindex &&
 	    !datapath_set_publish(service->datapath, id, ifindex))
 		set->upstream_ifindex = ifindex;
@@ -150,9 +201,31 @@ void service_sets_review(struct relay_service *service, unsigned int max)
 
 	for (looked = 0; looked < service->nsets && max; looked++) {
 		id = service->next_set++ % service->nsets;
-		if (!service->sets[id].exists || !service->sets[id].published)
+		if (!service->sets[id].exists)
 			continue;
-		review(service, id, &service->sets[id]);
+		review(service, id);
 		max--;
 	}
+}
+
+void service_group_changed(void *arg, const struct amt_addr *addr)
+{
+	struct relay_service *service = arg;
+	struct service_group *group = group_find(service, addr);
+	uint32_t id;
+
+	for (id = group ? group->first : SERVICE_NO_SET; id != SERVICE_NO_SET;
+	     id = service->sets[id].next)
+		review(service, id);
+}
+
+void service_sets_free(struct relay_service *service)
+{
+	struct service_group *group, *next;
+
+	HASH_ITER (hh, service->groups, group, next) {
+		HASH_DEL(service->groups, group);
+		free(group);
+	}
+	free(service->sets);
 }

@@ -8,11 +8,15 @@
 #define AMT_RELAY_SERVICE_STATE_H
 
 #include <net/if.h>
+#define HASH_NONFATAL_OOM 1 /* an entry that found no memory has hh.tbl NULL */
+#include <uthash.h>
 #include "relay/icmp_socket.h"
 #include "relay/service.h"
 #include "relay/too_big.h"
 
 struct event;
+
+#define SERVICE_NO_SET UINT32_MAX
 
 enum known { KNOWN_NOT, KNOWN_NO, KNOWN_YES };
 
@@ -22,6 +26,14 @@ struct service_set {
 	uint32_t upstream_ifindex;
 	bool exists, published;
 	enum known wanted_here;
+	uint32_t next; /* set of the same group, or SERVICE_NO_SET */
+};
+
+/* A group with sets. */
+struct service_group {
+	UT_hash_handle hh;
+	struct amt_addr addr;
+	uint32_t first; /* its sets, linked by next */
 };
 
 struct service_interface {
@@ -53,6 +65,7 @@ struct relay_service {
 
 	struct service_set *sets; /* by id */
 	uint32_t nsets, next_set;
+	struct service_group *groups;
 	struct too_big_target *targets; /* of the datagram in hand */
 	unsigned int ntargets, targets_room;
 
@@ -77,6 +90,9 @@ void service_sets_push_all(struct relay_service *service);
 /* Looks after at most max sets, in turn: whether their packets still come in by the same
  * interface, and whether this host wants them too. */
 void service_sets_review(struct relay_service *service, unsigned int max);
+/* upstream_options.changed: the same for the sets of one group, at once. */
+void service_group_changed(void *arg, const struct amt_addr *group);
+void service_sets_free(struct relay_service *service);
 
 /* ---- service_interfaces.c ---- */
 int service_interfaces_open(struct relay_service *service, struct error *err);
