@@ -253,6 +253,24 @@ static void restored_tunnels_live_on(void **state)
 	assert_int_equal(world_tunnels(w), 0);
 }
 
+/* Nothing is known yet that could be repeated: above all not a nonce and MAC of zeros */
+static void restored_tunnels_have_no_last_mac(void **state)
+{
+	struct world *w = *state;
+	struct fake_gateway g;
+
+	world_start(w);
+	g = fake_at(w, GATEWAY4, 40000, RELAY4);
+	fake_request(&g, false);
+	fake_report(&g, RECORD_TO_EX, "239.1.1.1", "");
+	restart_out_of_sets(w);
+	g.nonce = 0;
+	memset(g.mac, 0, sizeof(g.mac));
+	fake_report(&g, RECORD_TO_EX, "239.1.1.1", "");
+	assert_int_equal(counter_get(AMT_COUNT_BAD_MAC), 1);
+	assert_int_equal(counter_get(AMT_COUNT_UPDATE_REPEATED_MAC), 0);
+}
+
 /* Groups that the configuration no longer permits are not taken up; the tunnel then ends */
 static void restore_obeys_the_new_configuration(void **state)
 {
@@ -296,8 +314,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		TEST(wishes_follow_from_sets),	  TEST(forwarding_is_the_same_after_a_restart),
-		TEST(restored_tunnels_live_on),	  TEST(restore_obeys_the_new_configuration),
+		TEST(wishes_follow_from_sets),
+		TEST(forwarding_is_the_same_after_a_restart),
+		TEST(restored_tunnels_live_on),
+		TEST(restored_tunnels_have_no_last_mac),
+		TEST(restore_obeys_the_new_configuration),
 		TEST(restoring_twice_is_refused),
 	};
 

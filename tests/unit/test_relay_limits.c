@@ -271,8 +271,7 @@ static void rate_limit_under_forged_addresses(void **state)
 
 	assert_non_null(limit);
 	given = flood(limit, SECONDS(1), &victim);
-	assert_true(given >= 10);
-	assert_true(given < 1000); /* of 10000 asked for */
+	assert_int_equal(given, 10); /* of 10000 asked for: the bucket that says most stays */
 	ratelimit_free(limit);
 }
 

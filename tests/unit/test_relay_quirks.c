@@ -110,11 +110,20 @@ static void q4_vlc_repeats_one_mac_for_ever(void **state)
 	assert_true(counter_get(AMT_COUNT_UPDATE_REPEATED_MAC) > 100);
 	assert_int_equal(counter_get(AMT_COUNT_BAD_MAC), 0);
 	/* only for the pair last accepted, and only while the tunnel lives */
+	g.nonce++;
+	repeat(&g, 1);
+	g.nonce--;
+	g.mac[3] ^= 4;
+	repeat(&g, 1);
+	g.mac[3] ^= 4;
+	assert_int_equal(counter_get(AMT_COUNT_BAD_MAC), 2);
+	repeat(&g, 1);
+	assert_int_equal(counter_get(AMT_COUNT_BAD_MAC), 2);
 	world_pass(w, SECONDS(300));
 	assert_int_equal(world_tunnels(w), 0);
 	fake_report(&g, RECORD_ALLOW, "232.1.1.1", "198.51.100.1");
 	assert_int_equal(world_tunnels(w), 0);
-	assert_int_equal(counter_get(AMT_COUNT_BAD_MAC), 1);
+	assert_int_equal(counter_get(AMT_COUNT_BAD_MAC), 3);
 }
 
 static void q4_repetition_can_be_refused(void **state)

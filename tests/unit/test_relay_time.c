@@ -153,6 +153,26 @@ static void previous_secret_is_good_for_two_query_intervals(void **state)
 	assert_int_equal(w->secrets[1].installed_ns, 0); /* nothing left to steal */
 }
 
+/* Also before the timer has done away with it */
+static void previous_secret_ends_on_time(void **state)
+{
+	struct world *w = *state;
+	struct fake_gateway g, late;
+
+	world_start(w);
+	world_pass(w, SECONDS(3599));
+	g = asking(w, 40000);
+	late = asking(w, 40001);
+	world_pass(w, SECONDS(2));
+	w->now = w->secrets[0].installed_ns + SECONDS(250) - 1;
+	fake_report(&g, RECORD_TO_EX, "239.1.1.1", "");
+	assert_int_equal(world_tunnels(w), 1);
+	w->now++;
+	fake_report(&late, RECORD_TO_EX, "239.1.1.1", "");
+	assert_int_equal(world_tunnels(w), 1);
+	assert_int_equal(counter_get(AMT_COUNT_BAD_MAC), 1);
+}
+
 /* An Update that was recorded and is played again two secrets later */
 static void replay_of_an_old_secret_is_refused(void **state)
 {
@@ -247,6 +267,7 @@ int main(void)
 		TEST(refreshed_tunnels_live_on),
 		TEST(time_jumps_end_everything),
 		TEST(previous_secret_is_good_for_two_query_intervals),
+		TEST(previous_secret_ends_on_time),
 		TEST(replay_of_an_old_secret_is_refused),
 		TEST(restart_keeps_the_secrets),
 		TEST(restart_replaces_an_old_secret),
