@@ -32,7 +32,7 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror -Wno-
 
 # ---- sources -------------------------------------------------------------------------------------
 
-MODULES  := base proto relay datapath control load
+MODULES  := base proto relay gateway datapath control load
 LIB_SRC  := $(foreach m,$(MODULES),$(wildcard user/$(m)/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(O)/%.o)
 LIB      := $(O)/libamt.a
