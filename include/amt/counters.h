@@ -95,7 +95,39 @@
 	X(FRAGMENTED, "too big datagrams sent as fragments (R-90)")                               \
 	X(ICMP_TOO_BIG_SENT, "ICMP errors sent to sources of too big datagrams (R-89, R-91)")     \
 	X(SEND_FAILED, "messages that the host stack would not send")                             \
-	X(ADOPTED_TUNNELS, "tunnels taken up again after a restart")
+	X(ADOPTED_TUNNELS, "tunnels taken up again after a restart")                              \
+	AMT_GATEWAY_COUNTERS(X)
+
+/* The gateway role's part of those. */
+#define AMT_GATEWAY_COUNTERS(X)                                                                  \
+	X(DISCOVERY_SENT, "Relay Discovery messages sent, with repeats")                         \
+	X(ADVERTISEMENT_RECEIVED, "Relay Advertisements")                                        \
+	X(REQUEST_SENT, "Requests sent, with repeats")                                           \
+	X(QUERY_RECEIVED, "Membership Queries")                                                  \
+	X(QUERY_ACCEPTED, "Membership Queries that were right and awaited")                      \
+	X(UPDATE_SENT, "Membership Updates sent")                                                \
+	X(TEARDOWN_SENT, "Teardowns sent, with repeats")                                         \
+	X(GATEWAY_RETRANSMITTED, "Discoveries and Requests sent again for want of an answer")    \
+	X(GATEWAY_WITHOUT_ECN, "Requests sent without E after none with it was answered (Q-15)") \
+	X(GATEWAY_LINUX_P, "Requests with P where a Linux relay wants it (Q-15)")                \
+	X(GATEWAY_BAD_TYPE, "messages of a type that a gateway does not take (R-04)")            \
+	X(GATEWAY_DATA_AT_SOCKET, "Multicast Data that the packet path left to the socket")      \
+	X(GATEWAY_WRONG_PEER, "answers from another address or port than was asked")             \
+	X(GATEWAY_NOT_AWAITED, "answers that are late or come again")                            \
+	X(GATEWAY_WRONG_NONCE, "answers with another nonce than was asked with")                 \
+	X(GATEWAY_BAD_RELAY, "Advertisements of an address that no relay can have")              \
+	X(GATEWAY_BAD_QUERY, "Queries that carry no good IGMPv3 or MLDv2 general query")         \
+	X(GATEWAY_WRONG_PROTOCOL, "Queries for the other protocol than P asked for")             \
+	X(GATEWAY_QUERY_REWRITTEN, "MLD queries given a source that the host's stack takes")     \
+	X(GATEWAY_LIMIT, "Queries with L set")                                                   \
+	X(GATEWAY_ENDPOINT_CHANGED, "times that a relay saw us at another address or port")      \
+	X(GATEWAY_RELAY_FAILED, "relays and candidates given up for want of an answer")          \
+	X(GATEWAY_RELAY_NO_DATA, "relays given up because no data came (R-192)")                 \
+	X(GATEWAY_RELAY_HELD, "Advertisements of a relay that is held down (R-122)")             \
+	X(GATEWAY_UNREACHABLE, "ICMP errors about messages to the relay (R-169)")                \
+	X(GATEWAY_REPORT_EARLY, "reports discarded before the first Query (R-73)")               \
+	X(GATEWAY_REPORT_IGNORED, "packets out of the pseudo-interface that are no report")      \
+	X(GATEWAY_RECORD_LOCAL, "records of link-local groups, cut out of reports")
 
 enum amt_counter {
 #define AMT_COUNTER_ENUM(name, help) AMT_COUNT_##name,

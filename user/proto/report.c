@@ -97,6 +97,8 @@ int report_parse(const void *datagram, size_t len, const struct report_options *
 	if (options->require_router_alert && !inner.router_alert)
 		return -AMT_COUNT_INNER_NO_ROUTER_ALERT;
 	report->ipv6 = inner.ipv6;
+	report->len = inner.len;
+	report->source = inner.source;
 
 	/* IGMP and ICMPv6 types are apart, but not by design: each family has its own list. An
 	 * IGMPv1 report is not among those that a relay takes (R-57 a, R-144). */

@@ -40,6 +40,8 @@ struct report_record {
 struct report {
 	bool ipv6;
 	unsigned int records; /* number the report says it has; 1 for old messages */
+	size_t len;	      /* of the datagram; octets behind it are no part of it */
+	struct amt_addr source;
 	/* private */
 	const uint8_t *at, *end;
 	unsigned int left;
