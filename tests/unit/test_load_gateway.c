@@ -47,7 +47,7 @@ static void answer(struct fixture *f, const struct amt_message *msg)
 	int len = message_write(msg, buf, sizeof(buf));
 
 	assert_true(len > 0);
-	gateway_receive(&f->gateway, f->now, &f->relay, buf, (size_t)len);
+	load_gateway_receive(&f->gateway, f->now, &f->relay, buf, (size_t)len);
 }
 
 static void answer_query(struct fixture *f, const struct amt_message *request)
@@ -160,8 +160,8 @@ static struct fixture *start(const char *channel4, const char *channel6)
 
 static void begin(struct fixture *f)
 {
-	gateway_init(&f->gateway, &f->options, &f->edge, &f->wanted, &f->relay);
-	gateway_join(&f->gateway, f->now);
+	load_gateway_init(&f->gateway, &f->options, &f->edge, &f->wanted, &f->relay);
+	load_gateway_join(&f->gateway, f->now);
 }
 
 /* Lets time pass in steps of a tenth of a second. */
@@ -171,7 +171,7 @@ static void pass(struct fixture *f, unsigned int seconds)
 
 	for (i = 0; i < seconds * 10; i++) {
 		f->now += SECOND / 10;
-		gateway_tick(&f->gateway, f->now);
+		load_gateway_tick(&f->gateway, f->now);
 	}
 }
 
@@ -192,7 +192,7 @@ static void handshake(void **state)
 	assert_int_equal(f->requests, 2);
 	assert_int_equal(f->updates, 2);
 	assert_int_equal(f->last_record, RECORD_IS_IN);
-	assert_true(gateway_established(&f->gateway));
+	assert_true(load_gateway_established(&f->gateway));
 	pass(f, 5); /* the first report is sent again QRV - 1 times */
 	assert_int_equal(f->updates, 4);
 	assert_int_equal(f->requests, 2);
@@ -207,7 +207,7 @@ static void discovery_first(void **state)
 	begin(f);
 	assert_int_equal(f->discoveries, 1);
 	assert_int_equal(f->requests, 1);
-	assert_true(gateway_established(&f->gateway));
+	assert_true(load_gateway_established(&f->gateway));
 	finish(f);
 }
 
@@ -244,10 +244,10 @@ static void retransmits(void **state)
 	assert_in_range(f->requests, 7, 40);
 	assert_int_equal(f->last_nonce, nonce);
 	assert_int_equal(f->gateway.counts.retries, f->requests - 1);
-	assert_false(gateway_established(&f->gateway));
+	assert_false(load_gateway_established(&f->gateway));
 	f->silent = false;
 	pass(f, 121);
-	assert_true(gateway_established(&f->gateway));
+	assert_true(load_gateway_established(&f->gateway));
 	finish(f);
 }
 
@@ -257,18 +257,18 @@ static void leaves_and_joins(void **state)
 
 	begin(f);
 	pass(f, 3);
-	gateway_leave(&f->gateway, f->now);
+	load_gateway_leave(&f->gateway, f->now);
 	assert_int_equal(f->last_record, RECORD_BLOCK);
-	assert_false(gateway_established(&f->gateway));
+	assert_false(load_gateway_established(&f->gateway));
 	pass(f, 3);
 	assert_int_equal(f->updates, 4);
-	gateway_join(&f->gateway, f->now); /* the MAC is young enough for an Update at once */
+	load_gateway_join(&f->gateway, f->now); /* the MAC is young enough for an Update at once */
 	assert_int_equal(f->last_record, RECORD_ALLOW);
 	assert_int_equal(f->requests, 1);
-	gateway_leave(&f->gateway, f->now);
+	load_gateway_leave(&f->gateway, f->now);
 	pass(f, 300); /* nothing is wanted, so nothing is asked */
 	assert_int_equal(f->requests, 1);
-	gateway_join(&f->gateway, f->now);
+	load_gateway_join(&f->gateway, f->now);
 	assert_int_equal(f->requests, 2);
 	assert_int_equal(f->last_record, RECORD_IS_IN);
 	finish(f);
@@ -284,7 +284,7 @@ static void old_hosts(void **state)
 	assert_true(f->last_old);
 	assert_int_equal(f->last_record, RECORD_IS_EX);
 	assert_int_equal(f->linux_p, 1); /* of two Requests, the one for MLD */
-	gateway_leave(&f->gateway, f->now);
+	load_gateway_leave(&f->gateway, f->now);
 	assert_true(f->last_old);
 	assert_int_equal(f->last_record, RECORD_TO_IN);
 	finish(f);
@@ -296,14 +296,14 @@ static void tears_down(void **state)
 	struct fixture *f = start("10.0.0.1,232.1.1.1", NULL);
 
 	begin(f);
-	assert_false(gateway_teardown(&f->gateway, f->now));
+	assert_false(load_gateway_teardown(&f->gateway, f->now));
 	assert_int_equal(f->last_record, RECORD_BLOCK);
 	finish(f);
 
 	f = start("10.0.0.1,232.1.1.1", NULL);
 	f->give_gateway = true;
 	begin(f);
-	assert_true(gateway_teardown(&f->gateway, f->now));
+	assert_true(load_gateway_teardown(&f->gateway, f->now));
 	assert_int_equal(f->teardowns, 1);
 	pass(f, 300);
 	assert_int_equal(f->updates, 1);
@@ -331,12 +331,12 @@ static void ignores(void **state)
 	data.datagram = (const uint8_t *)"12345678";
 	data.datagram_len = 8;
 	len = message_write(&data, buf, sizeof(buf));
-	gateway_receive(&f->gateway, f->now, &other, buf, (size_t)len);
+	load_gateway_receive(&f->gateway, f->now, &other, buf, (size_t)len);
 	assert_int_equal(f->gateway.counts.foreign, 1);
 	assert_int_equal(f->data, 0);
-	gateway_receive(&f->gateway, f->now, &f->relay, buf, (size_t)len);
+	load_gateway_receive(&f->gateway, f->now, &f->relay, buf, (size_t)len);
 	assert_int_equal(f->data, 1);
-	gateway_receive(&f->gateway, f->now, &f->relay, buf, 0);
+	load_gateway_receive(&f->gateway, f->now, &f->relay, buf, 0);
 	assert_int_equal(f->gateway.counts.refused, 3);
 	finish(f);
 }

@@ -118,9 +118,9 @@ static void change(struct gateway *gw, unsigned int ipv6, enum report_kind kind,
 
 /* ---- what the caller wants ---- */
 
-void gateway_init(struct gateway *gw, const struct gateway_options *options,
-		  const struct gateway_edge *edge, const struct subscriptions *wanted,
-		  const struct amt_sockaddr *relay)
+void load_gateway_init(struct gateway *gw, const struct gateway_options *options,
+		       const struct gateway_edge *edge, const struct subscriptions *wanted,
+		       const struct amt_sockaddr *relay)
 {
 	unsigned int i;
 
@@ -136,7 +136,7 @@ void gateway_init(struct gateway *gw, const struct gateway_options *options,
 		gw->cycle[i].due = gw->cycle[i].repeat_due = TIME_NEVER;
 }
 
-void gateway_join(struct gateway *gw, uint64_t now)
+void load_gateway_join(struct gateway *gw, uint64_t now)
 {
 	unsigned int i;
 
@@ -158,7 +158,7 @@ void gateway_join(struct gateway *gw, uint64_t now)
 	}
 }
 
-void gateway_leave(struct gateway *gw, uint64_t now)
+void load_gateway_leave(struct gateway *gw, uint64_t now)
 {
 	unsigned int i;
 
@@ -170,7 +170,7 @@ void gateway_leave(struct gateway *gw, uint64_t now)
 	}
 }
 
-bool gateway_teardown(struct gateway *gw, uint64_t now)
+bool load_gateway_teardown(struct gateway *gw, uint64_t now)
 {
 	unsigned int i;
 
@@ -188,11 +188,11 @@ bool gateway_teardown(struct gateway *gw, uint64_t now)
 		send_message(gw, &gw->relay, &msg);
 		return true;
 	}
-	gateway_leave(gw, now);
+	load_gateway_leave(gw, now);
 	return false;
 }
 
-bool gateway_established(const struct gateway *gw)
+bool load_gateway_established(const struct gateway *gw)
 {
 	unsigned int i;
 
@@ -218,7 +218,7 @@ static void take_advertisement(struct gateway *gw, uint64_t now, const struct am
 	gw->relay_known = true;
 	gw->discovery_due = TIME_NEVER;
 	if (gw->joined)
-		gateway_join(gw, now);
+		load_gateway_join(gw, now);
 }
 
 /* The cycle that waits for this Query, or NULL. The Query has to be right in every octet that a
@@ -271,8 +271,8 @@ static void take_query(struct gateway *gw, uint64_t now, const struct amt_sockad
 		update(gw, (unsigned int)(cycle - gw->cycle), REPORT_STATE);
 }
 
-void gateway_receive(struct gateway *gw, uint64_t now, const struct amt_sockaddr *from,
-		     const void *buf, size_t len)
+void load_gateway_receive(struct gateway *gw, uint64_t now, const struct amt_sockaddr *from,
+			  const void *buf, size_t len)
 {
 	struct amt_message msg;
 
@@ -315,7 +315,7 @@ static uint64_t tick_cycle(struct gateway *gw, unsigned int ipv6, uint64_t now)
 	return cycle->due < cycle->repeat_due ? cycle->due : cycle->repeat_due;
 }
 
-uint64_t gateway_tick(struct gateway *gw, uint64_t now)
+uint64_t load_gateway_tick(struct gateway *gw, uint64_t now)
 {
 	uint64_t next, due;
 	unsigned int i;

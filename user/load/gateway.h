@@ -78,26 +78,26 @@ struct gateway {
 };
 
 /* relay: of the relay, or to be asked by Discovery. All is kept by reference but relay. */
-void gateway_init(struct gateway *gateway, const struct gateway_options *options,
-		  const struct gateway_edge *edge, const struct subscriptions *wanted,
-		  const struct amt_sockaddr *relay);
+void load_gateway_init(struct gateway *gateway, const struct gateway_options *options,
+		       const struct gateway_edge *edge, const struct subscriptions *wanted,
+		       const struct amt_sockaddr *relay);
 
 /* Starts to want the channels: handshake where needed, else an Update at once. */
-void gateway_join(struct gateway *gateway, uint64_t now);
+void load_gateway_join(struct gateway *gateway, uint64_t now);
 /* Leaves all channels by an Update. */
-void gateway_leave(struct gateway *gateway, uint64_t now);
+void load_gateway_leave(struct gateway *gateway, uint64_t now);
 /* Ends the tunnel: by Teardown where the relay gave what it takes, else by leaving. Returns
  * whether it was a Teardown. */
-bool gateway_teardown(struct gateway *gateway, uint64_t now);
+bool load_gateway_teardown(struct gateway *gateway, uint64_t now);
 
 /* One UDP payload that came in. */
-void gateway_receive(struct gateway *gateway, uint64_t now, const struct amt_sockaddr *from,
-		     const void *buf, size_t len);
+void load_gateway_receive(struct gateway *gateway, uint64_t now, const struct amt_sockaddr *from,
+			  const void *buf, size_t len);
 
 /* Acts on what is due; returns the next deadline. */
-uint64_t gateway_tick(struct gateway *gateway, uint64_t now);
+uint64_t load_gateway_tick(struct gateway *gateway, uint64_t now);
 
 /* Joined, and every inner family in use has had its Query and sent its Update. */
-bool gateway_established(const struct gateway *gateway);
+bool load_gateway_established(const struct gateway *gateway);
 
 #endif

@@ -125,7 +125,7 @@ static int make_player(struct swarm *swarm, unsigned int i, struct error *err)
 		.port = htons(o->source_port ? (uint16_t)(o->source_port + i) : 0),
 	};
 
-	gateway_init(&player->gateway, &o->gateway, &swarm->edge, wanted, &relay);
+	load_gateway_init(&player->gateway, &o->gateway, &swarm->edge, wanted, &relay);
 	receiver_init(&player->receiver, wanted, &o->reference);
 	if (i == 0)
 		player->receiver.output = swarm->output;
@@ -167,7 +167,7 @@ static bool churns(const struct swarm *swarm, unsigned int i)
 static void join(struct swarm *swarm, struct player *player, uint64_t now)
 {
 	receiver_listen(&player->receiver, true, now);
-	gateway_join(&player->gateway, now);
+	load_gateway_join(&player->gateway, now);
 	swarm->joins++;
 }
 
@@ -177,9 +177,9 @@ static void leave(struct swarm *swarm, struct player *player, uint64_t now, enum
 	if (!player->gateway.joined)
 		return;
 	if (how == ENDING_TEARDOWN)
-		gateway_teardown(&player->gateway, now);
+		load_gateway_teardown(&player->gateway, now);
 	else if (how == ENDING_LEAVE)
-		gateway_leave(&player->gateway, now);
+		load_gateway_leave(&player->gateway, now);
 	if (how == ENDING_NONE)
 		return;
 	receiver_listen(&player->receiver, false, now);
@@ -237,7 +237,7 @@ static void tick_player(struct swarm *swarm, unsigned int i, uint64_t now)
 		player->due_ns = 0;
 	}
 	if (now >= player->due_ns)
-		player->due_ns = gateway_tick(&player->gateway, now);
+		player->due_ns = load_gateway_tick(&player->gateway, now);
 }
 
 static void check_ready(struct swarm *swarm)
@@ -246,7 +246,7 @@ static void check_ready(struct swarm *swarm)
 	int fd;
 
 	for (i = 0; i < swarm->n; i++) {
-		if (!churns(swarm, i) && !gateway_established(&swarm->players[i].gateway))
+		if (!churns(swarm, i) && !load_gateway_established(&swarm->players[i].gateway))
 			return;
 	}
 	swarm->ready = true;
@@ -280,7 +280,7 @@ static void live_line(struct swarm *swarm, uint64_t now, const struct receiver_t
 	if (swarm->options.quiet || !isatty(STDERR_FILENO))
 		return;
 	for (i = 0; i < swarm->n; i++)
-		joined += gateway_established(&swarm->players[i].gateway);
+		joined += load_gateway_established(&swarm->players[i].gateway);
 	fprintf(stderr,
 		"\r%6.1f s  joined %u of %u  %.1f packets/s  duplicate %llu  foreign %llu  "
 		"damaged %llu \033[K",

@@ -43,7 +43,7 @@ static void take(struct player *player, uint64_t now, const struct mmsghdr *mess
 	if (message->msg_hdr.msg_flags & MSG_TRUNC)
 		player->receiver.damaged++;
 	else if (sockaddr_from_native(message->msg_hdr.msg_name, &from) == 0)
-		gateway_receive(&player->gateway, now, &from, buf, message->msg_len);
+		load_gateway_receive(&player->gateway, now, &from, buf, message->msg_len);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
