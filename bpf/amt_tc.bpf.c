@@ -1,15 +1,327 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The TC program: the same maps and headers as XDP, one bpf_clone_redirect a copy, for what XDP
- * cannot serve (design 4.4). Attached to clsact ingress of upstream interfaces.
+ * The TC program: the same maps, decisions and headers as XDP, one bpf_clone_redirect() a copy, for
+ * what XDP cannot serve (design 4.4). Attached to clsact ingress of upstream interfaces. XDP on the
+ * same interface passes exactly the groups of AMT_PATH_TC, and here those alone are served: no
+ * packet is fanned out twice.
+ *
+ * A packet that this host wants as well is put back into the state in which it came.
  */
 #include "maps.h"
 #include <linux/pkt_cls.h>
+#include "event.h"
+#include "encap.h"
+#include "relay.h"
+
+/* Not ours, or also for this host: filters behind this one and the host get it. */
+#define PASS TC_ACT_UNSPEC
+
+/* Octets made linear for the headers that are read. */
+#define HEADERS 128
+
+/* A packet while it is fanned out. In the skb, `front` octets stand before the inner datagram, and
+ * no VLAN tag is in it: the stack carries tags beside the frame. */
+struct fanout {
+	struct __sk_buff *skb;
+	__u32 first; /* slot of block_list */
+	__u32 front;
+	__u32 length;	  /* of the inner datagram */
+	__u32 unfinished; /* where in it a UDP checksum is that a device will finish; or 0 */
+	__u16 sum;
+	__u8 tos;
+	__u8 summed;
+};
+
+/* Half-words before the frame put its IP header on an aligned place of the stack. */
+#define HEADER_SHIFT 2
+#define HEADER_SIZE  72
+
+_Static_assert(HEADER_SHIFT + ENCAP_MAX <= HEADER_SIZE, "header buffer");
+
+/* One block of it. */
+struct fanout_block {
+	struct __sk_buff *skb;
+	__u32 block;
+	__u32 ifindex;
+	__u32 sent;
+	__u32 reserved;
+	__u8 header[HEADER_SIZE]; /* the template */
+};
+
+/* What a packet that goes on to this host must get back. */
+struct original {
+	__u32 tags;
+	__u16 tci[VLAN_TAGS];
+	__be16 proto[VLAN_TAGS];
+	__u8 eth[16];
+	__u8 ttl[4];
+} __attribute__((aligned(8)));
+
+static __noinline __u64 sum_skb(struct __sk_buff *skb, __u32 offset)
+{
+	if (bpf_skb_pull_data(skb, skb->len))
+		return 0;
+	return sum_linear((void *)(long)skb->data, (void *)(long)skb->data_end, offset);
+}
+
+/* The sum over the datagram as it will be on the wire, once a packet. Where a sender on this host
+ * left the UDP checksum to a device, the kernel's own note of that travels with each copy, and the
+ * uplink's device, or the stack in its place, finishes it behind the outer header. What the outer
+ * checksum covers must be what it will be then. */
+static __always_inline __u16 fanout_sum(struct fanout *f)
+{
+	__u32 at = f->front + f->unfinished;
+	__u16 pseudo = 0;
+	__u64 sum;
+
+	if (f->summed)
+		return f->sum;
+	sum = sum_skb(f->skb, f->front);
+	if (f->unfinished &&
+	    !bpf_skb_load_bytes(f->skb, at + offsetof(struct udphdr, check), &pseudo, 2))
+		sum += (__u16)~pseudo + (__u64)checksum_udp(sum_skb(f->skb, at));
+	f->sum = checksum_fold(sum);
+	f->summed = true;
+	return f->sum;
+}
+
+/* The checksum that a device may have left with the skb covers all behind the Ethernet header. */
+static __always_inline long header_store(struct __sk_buff *skb, const __u8 *header, __u32 length)
+{
+	return bpf_skb_store_bytes(skb, 0, header + HEADER_SHIFT, ETH_HLEN, 0)
+		       ?: bpf_skb_store_bytes(skb, ETH_HLEN, header + HEADER_SHIFT + ETH_HLEN,
+					      length, BPF_F_RECOMPUTE_CSUM);
+}
+
+static __always_inline void copy_send(struct fanout_block *b, __u32 i, const bool ipv6)
+{
+	__u8 header[HEADER_SIZE] __attribute__((aligned(8)));
+	struct encap_target target = {};
+	struct amt_nexthop *nexthop;
+	__u32 id;
+
+	if (!encap_member(b->block, i, ipv6, &target)) {
+		count(AMT_COUNT_ENDPOINT_INVALID);
+		return;
+	}
+	id = target.nexthop;
+	nexthop = bpf_map_lookup_elem(&nexthops, &id);
+	if (!nexthop || !(nexthop->flags & AMT_NEXTHOP_VALID)) {
+		event_nexthop(id, b->ifindex);
+		count(AMT_COUNT_NEXTHOP_UNRESOLVED);
+		return;
+	}
+	__builtin_memcpy(header, b->header, sizeof(header));
+	encap_fill(header + HEADER_SHIFT, header + sizeof(header), false, ipv6, &target, nexthop);
+	if (header_store(b->skb, header, ipv6 ? AMT_OVERHEAD6 : AMT_OVERHEAD4) ||
+	    bpf_clone_redirect(b->skb, b->ifindex, 0))
+		count(AMT_COUNT_CLONE_FAILED);
+	else
+		b->sent++;
+}
+
+static long copy_send4(__u32 i, void *block)
+{
+	copy_send(block, i, false);
+	return 0;
+}
+
+static long copy_send6(__u32 i, void *block)
+{
+	copy_send(block, i, true);
+	return 0;
+}
+
+/* Makes the part in front of the inner datagram that long. */
+static __always_inline bool fanout_front(struct fanout *f, __u32 front)
+{
+	if (f->front != front &&
+	    bpf_skb_adjust_room(f->skb, (int)front - (int)f->front, BPF_ADJ_ROOM_MAC, 0)) {
+		count(AMT_COUNT_HEADROOM);
+		return false;
+	}
+	f->front = front;
+	return true;
+}
+
+static __always_inline void block_send(struct fanout *f, __u32 block, __u32 copies,
+				       const struct amt_endpoint *ep, const struct amt_config *conf)
+{
+	struct fanout_block b = {.skb = f->skb, .block = block, .ifindex = ep->uplink_ifindex};
+	struct encap encap = {.length = f->length, .tos = encap_tos(ep->flags, conf, f->tos)};
+	bool tagged = ep->flags & AMT_ENDPOINT_VLAN;
+
+	if (encap_checksummed(ep->flags, conf))
+		encap.sum = fanout_sum(f);
+	if (!fanout_front(f, encap_length(ep->flags & ~AMT_ENDPOINT_VLAN)))
+		return;
+	if (!encap_template(b.header + HEADER_SHIFT, b.header + sizeof(b.header), ep, false, conf,
+			    &encap))
+		return;
+	if (tagged && bpf_skb_vlan_push(f->skb, ep->vlan_proto, bpf_ntohs(ep->vlan_tci))) {
+		count(AMT_COUNT_CLONE_FAILED);
+		return;
+	}
+	bpf_loop(copies, ep->flags & AMT_ENDPOINT_IPV6 ? copy_send6 : copy_send4, &b, 0);
+	if (tagged)
+		bpf_skb_vlan_pop(f->skb);
+	count_add(AMT_COUNT_COPIES_OUT, b.sent);
+	count_add(AMT_COUNT_COPIES_BYTES, (__u64)b.sent * f->length);
+}
+
+static long block_serve(__u32 i, void *context)
+{
+	const struct amt_config *conf = relay_config();
+	struct fanout *f = context;
+	__u32 slot = f->first + i, block, copies = 0;
+	const struct amt_block_ref *ref = bpf_map_lookup_elem(&block_list, &slot);
+	const struct amt_endpoint *ep;
+
+	if (!conf || !ref)
+		return 0;
+	block = ref->block;
+	ep = block_endpoint(block, &copies);
+	if (ep && copies <= AMT_BLOCK_MEMBERS)
+		block_send(f, block, copies, ep, conf);
+	return 0;
+}
+
+/* Takes off what is no part of the datagram, and makes it as it will be forwarded. */
+static __always_inline bool packet_prepare(struct __sk_buff *skb, struct datagram *d,
+					   struct original *original, const struct amt_config *conf)
+{
+	__u32 at = ETH_HLEN + ttl_offset(d->ipv6);
+	__u8 ttl[4];
+
+	/* the stack takes a first tag out of every frame: without it there is no second */
+	if (d->front != ETH_HLEN && !skb->vlan_present)
+		return false;
+	if (skb->len > d->front + d->length && bpf_skb_change_tail(skb, d->front + d->length, 0))
+		return false;
+	for (int i = 0; i < VLAN_TAGS && skb->vlan_present; i++) {
+		original->tci[i] = skb->vlan_tci;
+		original->proto[i] = skb->vlan_proto;
+		original->tags = i + 1;
+		if (bpf_skb_vlan_pop(skb))
+			return false;
+	}
+	d->front = ETH_HLEN;
+	if (bpf_skb_load_bytes(skb, 0, original->eth, ETH_HLEN) ||
+	    bpf_skb_load_bytes(skb, at, original->ttl, sizeof(original->ttl)))
+		return false;
+	if (conf->flags & AMT_CONFIG_TTL_KEEP)
+		return true;
+	__builtin_memcpy(ttl, original->ttl, sizeof(ttl));
+	ttl_decrement(ttl, d->ipv6);
+	return !bpf_skb_store_bytes(skb, at, ttl, sizeof(ttl), BPF_F_RECOMPUTE_CSUM);
+}
+
+/* As it came, but for Ethernet padding. */
+static __always_inline bool packet_restore(struct __sk_buff *skb, const struct datagram *d,
+					   const struct original *original)
+{
+	__u32 at = ETH_HLEN + ttl_offset(d->ipv6);
+
+	if (bpf_skb_store_bytes(skb, 0, original->eth, ETH_HLEN, 0) ||
+	    bpf_skb_store_bytes(skb, at, original->ttl, sizeof(original->ttl),
+				BPF_F_RECOMPUTE_CSUM))
+		return false;
+	if (original->tags > 1 && bpf_skb_vlan_push(skb, original->proto[1], original->tci[1]))
+		return false;
+	return !original->tags || !bpf_skb_vlan_push(skb, original->proto[0], original->tci[0]);
+}
+
+static __always_inline int packet_forward(struct __sk_buff *skb, struct datagram *d,
+					  const struct relay_group *group, bool too_big, bool host,
+					  const struct amt_config *conf, __u64 now)
+{
+	struct fanout f = {.skb = skb,
+			   .first = group->blocks.first,
+			   .front = ETH_HLEN,
+			   .length = d->length,
+			   .tos = d->tos};
+	struct original original = {};
+
+	f.unfinished = checksum_unfinished((void *)(long)skb->data, (void *)(long)skb->data_end, d);
+	if (f.unfinished)
+		count(AMT_COUNT_CHECKSUM_UNFINISHED);
+	if (!packet_prepare(skb, d, &original, conf)) {
+		count_group_drop(group->id, AMT_COUNT_HEADROOM);
+		return TC_ACT_SHOT;
+	}
+	if (too_big) {
+		event_datagram_tc(skb, d, group->id, conf, now);
+	} else {
+		count_group_packet(group->id, d->length, now);
+		count(AMT_COUNT_PACKETS_TC);
+		bpf_loop(group->blocks.count, block_serve, &f, 0);
+	}
+	if (!host || !fanout_front(&f, ETH_HLEN) || !packet_restore(skb, d, &original))
+		return TC_ACT_SHOT;
+	return PASS;
+}
+
+/* Packets that no group is for are counted once: by XDP, where it is attached as well. */
+static __always_inline void count_unserved(__u32 ifindex, enum amt_counter reason)
+{
+	for (__u32 i = 0; i < AMT_INTERFACES_MAX; i++) {
+		const struct amt_interface *interface = bpf_map_lookup_elem(&interfaces, &i);
+
+		if (interface && interface->ifindex == ifindex &&
+		    interface->flags & AMT_INTERFACE_XDP)
+			return;
+	}
+	count(reason);
+}
+
+static __always_inline bool packet_parse(struct __sk_buff *skb, struct datagram *d)
+{
+	if (skb->data + HEADERS > skb->data_end)
+		bpf_skb_pull_data(skb, skb->len < HEADERS ? skb->len : HEADERS);
+	switch (parse_datagram((void *)(long)skb->data, (void *)(long)skb->data_end, skb->len, d)) {
+	case PARSE_DATAGRAM:
+		return true;
+	case PARSE_LINK_LOCAL:
+		count_unserved(skb->ifindex, AMT_COUNT_LINK_LOCAL);
+		return false;
+	case PARSE_MALFORMED:
+		count_unserved(skb->ifindex, AMT_COUNT_MALFORMED);
+		return false;
+	default:
+		return false;
+	}
+}
 
 SEC("tc")
 int amt_relay_tc(struct __sk_buff *skb)
 {
-	return TC_ACT_OK;
+	const struct amt_config *conf = relay_config();
+	struct relay_group group = {};
+	enum relay_verdict verdict;
+	struct datagram d = {};
+	__u64 now;
+	bool host;
+
+	if (!conf || !packet_parse(skb, &d))
+		return PASS;
+	if (!relay_lookup(&d, &group)) {
+		count_unserved(skb->ifindex, AMT_COUNT_NO_GROUP);
+		return PASS;
+	}
+	if (group.path != AMT_PATH_TC)
+		return PASS;
+	host = conf->flags & AMT_CONFIG_TC_HOST || group.flags & AMT_GROUP_HOST;
+	now = bpf_ktime_get_ns();
+	/* several datagrams in one: nobody splits them behind an outer header that counts one */
+	if (skb->gso_size)
+		verdict = relay_refuse(&group, AMT_COUNT_GSO_REFUSED);
+	else
+		verdict = relay_admit(&d, &group, conf, skb->ifindex, now, AMT_EVENT_DATA_MAX);
+	if (verdict == RELAY_PASS)
+		return PASS;
+	if (verdict == RELAY_DROP)
+		return host ? PASS : TC_ACT_SHOT;
+	return packet_forward(skb, &d, &group, verdict == RELAY_TOO_BIG, host, conf, now);
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -16,23 +16,18 @@
 /* Roles of the interface that amt_ingress is loaded for. */
 const volatile __u32 interface_flags; /* AMT_INTERFACE_UPSTREAM | AMT_INTERFACE_UPLINK */
 
-/* A sender on this host leaves the UDP checksum to a device; the field then holds the sum of the
- * pseudo-header, and a copy made of it would be wrong for the receiver. Finishes it. */
+/* The datagram ends the frame: padding is gone. */
 static __always_inline void ingress_finish_checksum(struct xdp_md *ctx, const struct datagram *d)
 {
-	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
-	__u32 offset = parse_udp(data, data_end, d);
-	struct udphdr *udp = datagram_at(data, d, offset);
-	__u16 length, check;
+	__u32 offset = checksum_unfinished((void *)(long)ctx->data, (void *)(long)ctx->data_end, d);
+	struct udphdr *udp;
+	__u16 check;
 
-	if (!offset || (void *)(udp + 1) > data_end || !udp->check)
-		return;
-	length = bpf_ntohs(udp->len);
-	if (length != d->length - offset || udp->check != checksum_fold(sum_pseudo(d, length)))
+	if (!offset)
 		return;
 	check = checksum_udp(sum_frame(ctx, d->front + offset));
-	/* a right checksum may be that sum by chance, and comes out as it is */
-	if (check == udp->check)
+	udp = datagram_at((void *)(long)ctx->data, d, offset);
+	if ((void *)(udp + 1) > (void *)(long)ctx->data_end || udp->check == check)
 		return;
 	udp->check = check;
 	count(AMT_COUNT_CHECKSUM_UNFINISHED);
@@ -45,15 +40,20 @@ static __always_inline bool ingress_prepare(struct xdp_md *ctx, const struct dat
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
 	long frame = data_end - data;
 	int padding;
+	__u8 *ttl;
 
 	opaque(frame); /* pointers are only subtracted in full */
 	padding = frame - (d->front + d->length);
 	if (padding > 0 && bpf_xdp_adjust_tail(ctx, -padding))
 		return false;
 	ingress_finish_checksum(ctx, d);
-	data = (void *)(long)ctx->data;
-	return conf->flags & AMT_CONFIG_TTL_KEEP ||
-	       ttl_decrement(datagram_at(data, d, 0), (void *)(long)ctx->data_end, d->ipv6);
+	if (conf->flags & AMT_CONFIG_TTL_KEEP)
+		return true;
+	ttl = datagram_at((void *)(long)ctx->data, d, ttl_offset(d->ipv6));
+	if (ttl + 4 > (__u8 *)(long)ctx->data_end)
+		return false;
+	ttl_decrement(ttl, d->ipv6);
+	return true;
 }
 
 static __always_inline int ingress_recirculate(struct xdp_md *ctx, struct amt_meta *meta,
@@ -92,7 +92,7 @@ static __always_inline int ingress_forward(struct xdp_md *ctx, const struct data
 	if (group->path != AMT_PATH_XDP_DIRECT || group->blocks.count != 1)
 		return ingress_recirculate(ctx, &meta, group, conf);
 	block = ref->block;
-	ep = fanout_endpoint(block, &copies);
+	ep = block_endpoint(block, &copies);
 	if (!ep)
 		return XDP_DROP;
 	if (copies > ep->direct_max)
@@ -178,7 +178,7 @@ int amt_fanout(struct xdp_md *ctx)
 	if (!ref)
 		return XDP_DROP;
 	block = ref->block;
-	ep = fanout_endpoint(block, &copies);
+	ep = block_endpoint(block, &copies);
 	if (!ep)
 		return XDP_DROP;
 	return fanout_block(ctx, &meta, block, copies, ep, conf);
@@ -216,8 +216,8 @@ static __always_inline int egress_copy(struct xdp_md *ctx, struct amt_cpu_state 
 		event_nexthop(id, ctx->egress_ifindex);
 		return egress_drop(state, AMT_COUNT_NEXTHOP_UNRESOLVED);
 	}
-	if (!encap_fill((void *)(long)ctx->data, (void *)(long)ctx->data_end, meta->flags, ipv6,
-			&target, nexthop))
+	if (!encap_fill((void *)(long)ctx->data, (void *)(long)ctx->data_end,
+			meta->flags & AMT_ENDPOINT_VLAN, ipv6, &target, nexthop))
 		return egress_drop(state, AMT_COUNT_ENDPOINT_INVALID);
 	cursor->sent++;
 	return XDP_PASS;

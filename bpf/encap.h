@@ -12,6 +12,7 @@
 
 #include <amt/wire.h>
 #include "checksum.h"
+#include "count.h"
 
 #define ENCAP_MAX (ETH_HLEN + sizeof(struct vlan_tag) + AMT_OVERHEAD6)
 #define ENCAP_DF  bpf_htons(0x4000)
@@ -55,14 +56,15 @@ static __always_inline __u8 encap_tos(__u32 flags, const struct amt_config *conf
 
 /* Returns where the IP header goes. MAC addresses stay zero: a frame that leaves unfilled, for
  * whatever reason, reaches nobody. */
-static __always_inline void *template_ethernet(void *data, const struct amt_endpoint *ep)
+static __always_inline void *template_ethernet(void *data, const struct amt_endpoint *ep,
+					       bool tagged)
 {
 	struct ethhdr *eth = data;
 	struct vlan_tag *tag = (void *)(eth + 1);
 	__be16 proto = ep->flags & AMT_ENDPOINT_IPV6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
 
-	words_zero(eth, 2 * ETH_ALEN);
-	if (!(ep->flags & AMT_ENDPOINT_VLAN)) {
+	halves_zero(eth, 2 * ETH_ALEN);
+	if (!tagged) {
 		eth->h_proto = proto;
 		return eth + 1;
 	}
@@ -127,9 +129,10 @@ static __always_inline void template_udp(struct udphdr *udp, const struct amt_en
 	udp->check = checksum_fold(sum);
 }
 
-/* Writes encap_length(ep->flags) octets at data. */
+/* Writes encap_length() octets at data. tagged: with the endpoint's VLAN tag, if it has one; where
+ * the stack carries tags beside the frame (TC), it is false and a constant. */
 static __always_inline bool encap_template(void *data, void *data_end,
-					   const struct amt_endpoint *ep,
+					   const struct amt_endpoint *ep, bool tagged,
 					   const struct amt_config *conf, const struct encap *encap)
 {
 	void *ip;
@@ -137,7 +140,7 @@ static __always_inline bool encap_template(void *data, void *data_end,
 	/* the shorter link-layer headers have an IP header behind them: the frame is that long */
 	if (data + ETH_HLEN + sizeof(struct vlan_tag) > data_end)
 		return false;
-	ip = template_ethernet(data, ep);
+	ip = template_ethernet(data, ep, tagged);
 	opaque(ip);
 	if (ep->flags & AMT_ENDPOINT_IPV6) {
 		if (ip + AMT_OVERHEAD6 > data_end)
@@ -151,6 +154,27 @@ static __always_inline bool encap_template(void *data, void *data_end,
 		template_udp(ip + AMT_IPV4_HLEN, ep, conf, encap);
 	}
 	return true;
+}
+
+/* Which endpoint and how many members; NULL: nothing to send, and counted. */
+static __always_inline const struct amt_endpoint *block_endpoint(__u32 block, __u32 *copies)
+{
+	const volatile struct amt_block *found = bpf_map_lookup_elem(&blocks, &block);
+	const struct amt_endpoint *ep;
+	__u32 id;
+
+	if (!found || !found->count) {
+		count(AMT_COUNT_NO_MEMBER);
+		return NULL;
+	}
+	id = found->endpoint;
+	*copies = found->count;
+	ep = bpf_map_lookup_elem(&endpoints, &id);
+	if (!ep || !(ep->flags & AMT_ENDPOINT_VALID)) {
+		count(AMT_COUNT_ENDPOINT_INVALID);
+		return NULL;
+	}
+	return ep;
 }
 
 /* Member i of a block; false: there is no such block. ipv6, here and below, is a constant: the
@@ -204,17 +228,17 @@ static __always_inline void fill_ipv6(struct ipv6hdr *ip, const struct encap_tar
 }
 
 /* Turns a template into the copy for one gateway. */
-static __always_inline bool encap_fill(void *data, void *data_end, __u32 flags, const bool ipv6,
+static __always_inline bool encap_fill(void *data, void *data_end, bool tagged, const bool ipv6,
 				       const struct encap_target *target,
 				       const struct amt_nexthop *nexthop)
 {
 	struct ethhdr *eth = data;
-	void *ip = data + ETH_HLEN + (flags & AMT_ENDPOINT_VLAN ? sizeof(struct vlan_tag) : 0);
+	void *ip = data + ETH_HLEN + (tagged ? sizeof(struct vlan_tag) : 0);
 
 	opaque(ip);
 	if ((void *)(eth + 1) > data_end)
 		return false;
-	words_copy(eth, nexthop, 2 * ETH_ALEN); /* both begin with destination, source */
+	halves_copy(eth, nexthop, 2 * ETH_ALEN); /* both begin with destination, source */
 	if (ipv6) {
 		if (ip + AMT_OVERHEAD6 > data_end)
 			return false;

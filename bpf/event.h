@@ -72,6 +72,24 @@ static __always_inline void event_datagram_xdp(struct xdp_md *ctx, const struct 
 		event_send(scratch, sizeof(scratch->event) + length);
 }
 
+/* The same from TC. */
+static __always_inline void event_datagram_tc(struct __sk_buff *skb, const struct datagram *d,
+					      __u32 group, const struct amt_config *conf, __u64 now)
+{
+	struct amt_event_scratch *scratch = event_begin(d, skb->ifindex, group, conf, now);
+	__u32 length = d->length;
+
+	if (!scratch)
+		return;
+	opaque(length);
+	if (length == 0 || length > AMT_EVENT_DATA_MAX)
+		return;
+	if (bpf_skb_load_bytes(skb, d->front, scratch->data, length))
+		count(AMT_COUNT_EVENT_LOST);
+	else
+		event_send(scratch, sizeof(scratch->event) + length);
+}
+
 /* A copy met an invalid next hop: asks for its resolution. Each such copy asks, so these leave half
  * of the rate to datagrams, and one that is not sent is no loss. */
 static __always_inline void event_nexthop(__u32 nexthop, __u32 ifindex)

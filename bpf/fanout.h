@@ -85,41 +85,10 @@ static __always_inline struct amt_cpu_state *cpu_state(void)
 	return bpf_map_lookup_elem(&cpu_states, &zero);
 }
 
-/* Sum over the frame from offset to its end. A function of its own for the verifier's sake. */
+/* Of a frame, from offset to its end. A function of its own for the verifier's sake. */
 static __noinline __u64 sum_frame(struct xdp_md *ctx, __u32 offset)
 {
-	__u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	__u8 rest[4] = {};
-	__u8 *at;
-	__u64 sum = 0;
-
-	if (offset > 0x1fff)
-		return 0;
-	at = data + offset;
-	for (int i = 0; i < SUM_OCTETS / SUM_STEP; i++) {
-		if (at + SUM_STEP > end)
-			break;
-		sum += sum_words(at, 4) + sum_words(at + 16, 4);
-		at += SUM_STEP;
-	}
-	/* a fresh pointer, so that the verifier follows one way on and not one for each length */
-	offset = at - data;
-	opaque(offset);
-	if (offset > 0x3fff)
-		return sum;
-	at = data + offset;
-	for (int i = 0; i < SUM_STEP / 4; i++) {
-		if (at + 4 > end)
-			break;
-		sum += sum_words(at, 1);
-		at += 4;
-	}
-	for (int i = 0; i < 3; i++) {
-		if (at + 1 > end)
-			break;
-		rest[i] = *at++;
-	}
-	return sum + sum_words(rest, 1);
+	return sum_linear((void *)(long)ctx->data, (void *)(long)ctx->data_end, offset);
 }
 
 /* Makes the part in front of the inner datagram that long. */
@@ -175,7 +144,8 @@ static __always_inline int fanout_block(struct xdp_md *ctx, struct amt_meta *met
 	encap.tos = encap_tos(ep->flags, conf, meta->tos);
 	if (!fanout_front(ctx, meta, encap_length(ep->flags)))
 		return XDP_DROP;
-	if (!encap_template((void *)(long)ctx->data, (void *)(long)ctx->data_end, ep, conf, &encap))
+	if (!encap_template((void *)(long)ctx->data, (void *)(long)ctx->data_end, ep,
+			    ep->flags & AMT_ENDPOINT_VLAN, conf, &encap))
 		return XDP_DROP;
 	meta->stage = META_COPY;
 	meta->first = block;
@@ -210,27 +180,6 @@ static __always_inline int fanout_cpu(__u32 cpu)
 		return XDP_REDIRECT;
 	count(AMT_COUNT_REDIRECT_FAILED);
 	return XDP_DROP;
-}
-
-/* Which endpoint and how many members; NULL: nothing to send, and counted. */
-static __always_inline const struct amt_endpoint *fanout_endpoint(__u32 block, __u32 *copies)
-{
-	const volatile struct amt_block *found = bpf_map_lookup_elem(&blocks, &block);
-	const struct amt_endpoint *ep;
-	__u32 id;
-
-	if (!found || !found->count) {
-		count(AMT_COUNT_NO_MEMBER);
-		return NULL;
-	}
-	id = found->endpoint;
-	*copies = found->count;
-	ep = bpf_map_lookup_elem(&endpoints, &id);
-	if (!ep || !(ep->flags & AMT_ENDPOINT_VALID)) {
-		count(AMT_COUNT_ENDPOINT_INVALID);
-		return NULL;
-	}
-	return ep;
 }
 
 /* Narrows a copy of a split to its part: parts are nearly equal, in the list's order. */

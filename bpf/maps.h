@@ -105,7 +105,7 @@ struct {
 	__type(value, struct amt_tunnel);
 } tunnels SEC(".maps");
 
-/* slot -> attached interface; no program reads it. Written by amtd. */
+/* slot -> attached interface. Written by amtd. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, AMT_INTERFACES_MAX);

@@ -36,6 +36,18 @@ static __always_inline void words_zero(void *to, __u32 octets)
 	__builtin_memset(__builtin_assume_aligned(to, 4), 0, octets);
 }
 
+/* The same for what lies at an odd half-word where a frame's IP header is aligned. */
+static __always_inline void halves_copy(void *to, const void *from, __u32 octets)
+{
+	__builtin_memcpy(__builtin_assume_aligned(to, 2), __builtin_assume_aligned(from, 2),
+			 octets);
+}
+
+static __always_inline void halves_zero(void *to, __u32 octets)
+{
+	__builtin_memset(__builtin_assume_aligned(to, 2), 0, octets);
+}
+
 /* Hides from the compiler how a packet pointer or an offset came about: the verifier knows only the
  * register that was compared with data_end, not others computed alike. */
 #define opaque(variable) asm volatile("" : "+r"(variable))

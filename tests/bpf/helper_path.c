@@ -192,6 +192,29 @@ static void attach(struct path *path)
 	assert_true(path->queue_link >= 0);
 }
 
+/* Ours, and behind it a filter that mirrors what it lets through to the second uplink. */
+static void attach_tc(struct path *path)
+{
+	const struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = path->uplink[1]},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 3, .imm = 0},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_clone_redirect},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = -1},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = path->up0, .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, ours, .priority = 1,
+		    .prog_fd = bpf_program__fd(path->tc->progs.amt_relay_tc));
+	LIBBPF_OPTS(bpf_tc_opts, mirror, .priority = 2);
+
+	assert_int_equal(bpf_tc_hook_create(&hook), 0);
+	assert_int_equal(bpf_tc_attach(&hook, &ours), 0);
+	mirror.prog_fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "mirror", "GPL", insns, 5, NULL);
+	assert_true(mirror.prog_fd >= 0);
+	assert_int_equal(bpf_tc_attach(&hook, &mirror), 0);
+	close(mirror.prog_fd);
+}
+
 void path_open(struct path *path)
 {
 	memset(path, 0, sizeof(*path));
@@ -209,6 +232,7 @@ void path_open(struct path *path)
 	assert_int_equal(amt_tc__load(path->tc), 0);
 	fill_devmaps(path);
 	attach(path);
+	attach_tc(path);
 	path_reset(path);
 }
 

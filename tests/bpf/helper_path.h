@@ -3,7 +3,9 @@
  * The packet path without amtd: a network namespace of the test's own with an upstream pair, two
  * uplink pairs and the internal pair, the programs loaded, and maps filled by hand.
  *
- *   up1 -> up0 [amt_ingress]      ul0 -> ul1, um0 -> um1 (packet sockets)      rc0 <-> rc1
+ *   up1 -> up0 [amt_ingress, amt_relay_tc]   ul0 -> ul1, um0 -> um1 (packet sockets)   rc0 <-> rc1
+ *
+ * What the TC program lets through to this host is mirrored to um0, so that a test can look at it.
  */
 #ifndef AMT_TESTS_BPF_PATH_H
 #define AMT_TESTS_BPF_PATH_H
