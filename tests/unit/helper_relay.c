@@ -9,6 +9,11 @@
 
 /* ---- the edge ---- */
 
+static bool has(const uint8_t *bits, uint32_t i)
+{
+	return bits[i / 8] >> i % 8 & 1;
+}
+
 static void world_send(void *arg, const struct amt_sockaddr *local, const struct amt_sockaddr *peer,
 		       const void *buf, size_t len)
 {
@@ -72,7 +77,7 @@ static void world_tunnel_remove(void *arg, uint32_t id)
 	assert_true(w->tunnels[id].exists);
 	w->tunnels[id].exists = false;
 	for (i = 0; i < WORLD_SETS; i++) /* the engine has taken it out of every set before */
-		assert_false(w->sets[i].exists && w->sets[i].member[id / 8] >> id % 8 & 1);
+		assert_false(w->sets[i].exists && has(w->sets[i].member, id));
 }
 
 static void world_tunnel_set_expiry(void *arg, uint32_t id, uint64_t expires_ns)
@@ -92,12 +97,33 @@ static int world_tunnel_set_ecn(void *arg, uint32_t id, bool ecn)
 	return 0;
 }
 
+/* The members of copy_of that were named again are by that named in the set as well. */
+static void say_copies(struct world *w, struct world_set *set, uint32_t copy_of)
+{
+	uint32_t tunnel;
+
+	for (tunnel = 0; copy_of != MERGE_NO_SET && tunnel < WORLD_TUNNELS; tunnel++) {
+		if (!has(w->sets[copy_of].member_said, tunnel))
+			continue;
+		assert_true(has(set->member, tunnel));
+		set->member_said[tunnel / 8] |= (uint8_t)(1 << tunnel % 8);
+	}
+}
+
 static int world_set_create(void *arg, const struct amt_group_key *key, uint32_t copy_of,
 			    uint32_t *set)
 {
 	struct world *w = arg;
 	uint32_t i;
 
+	for (i = 0; w->adopting && i < WORLD_SETS; i++)
+		if (w->sets[i].exists && !memcmp(&w->sets[i].key, key, sizeof(*key))) {
+			w->sets[i].said = true;
+			say_copies(w, &w->sets[i], copy_of);
+			*set = i;
+			return 0;
+		}
+	assert_false(w->adopting);
 	for (i = 0; i < WORLD_SETS && w->sets[i].exists; i++)
 		;
 	if (i == WORLD_SETS)
@@ -124,7 +150,7 @@ static void world_set_destroy(void *arg, uint32_t set)
 {
 	struct world *w = arg;
 
-	assert_true(w->sets[set].exists);
+	assert_true(w->sets[set].exists && !w->adopting);
 	w->sets[set].exists = false;
 }
 
@@ -133,7 +159,8 @@ static int world_member_add(void *arg, uint32_t set, uint32_t tunnel)
 	struct world *w = arg;
 
 	assert_true(w->sets[set].exists && w->tunnels[tunnel].exists);
-	assert_false(w->sets[set].member[tunnel / 8] >> tunnel % 8 & 1);
+	assert_int_equal(has(w->sets[set].member, tunnel), w->adopting);
+	w->sets[set].member_said[tunnel / 8] |= (uint8_t)(1 << tunnel % 8);
 	w->sets[set].member[tunnel / 8] |= (uint8_t)(1 << tunnel % 8);
 	return 0;
 }
@@ -142,8 +169,8 @@ static void world_member_remove(void *arg, uint32_t set, uint32_t tunnel)
 {
 	struct world *w = arg;
 
-	assert_true(w->sets[set].exists);
-	assert_true(w->sets[set].member[tunnel / 8] >> tunnel % 8 & 1);
+	assert_true(w->sets[set].exists && !w->adopting);
+	assert_true(has(w->sets[set].member, tunnel));
 	w->sets[set].member[tunnel / 8] &= (uint8_t) ~(1 << tunnel % 8);
 }
 
@@ -273,7 +300,7 @@ bool world_forwards(const struct world *w, uint32_t tunnel, const char *source, 
 
 	if (!set)
 		set = set_find(w, &any, &g);
-	return set && tunnel != UINT32_MAX && set->member[tunnel / 8] >> tunnel % 8 & 1;
+	return set && tunnel != UINT32_MAX && has(set->member, tunnel);
 }
 
 /* ---- gateways ---- */

@@ -34,7 +34,9 @@ struct world_tunnel {
 struct world_set {
 	bool exists, published;
 	struct amt_group_key key;
+	bool said; /* while adopting: named again, and so is each member */
 	uint8_t member[WORLD_TUNNELS / 8];
+	uint8_t member_said[WORLD_TUNNELS / 8];
 };
 
 struct world {
@@ -52,6 +54,7 @@ struct world {
 	uint32_t room; /* of the packet path; more tunnels are -ENOSPC */
 	struct world_set sets[WORLD_SETS];
 	unsigned int upstream_changes;
+	bool adopting; /* sets and members are named again; none may change (datapath.h) */
 };
 
 /* Defaults, one second past the clock's start; world_start() makes the relay of w->options. */

@@ -11,6 +11,7 @@
 #include "relay/service_state.h"
 
 #define SETS_PER_SECOND	  256 /* that service_sets_review() looks at */
+#define HOLDER_SECONDS	  3   /* after a start, until the holder has surely told who listens */
 #define ADDRESSES_SECONDS 5   /* between two looks at the interfaces' addresses */
 
 /* ---- timers ---- */
@@ -50,7 +51,8 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	struct error err = {0};
 
 	datapath_lease(service->datapath, clock_now());
-	service_sets_review(service, SETS_PER_SECOND);
+	if (service->seconds >= HOLDER_SECONDS)
+		service_sets_review(service, SETS_PER_SECOND);
 	if (++service->seconds % ADDRESSES_SECONDS == 0 && service_addresses_sync(service, &err))
 		log_debug("%s", err.text);
 }
