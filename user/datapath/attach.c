@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Attached interfaces: which programs are on them, what they can do, and what happens when they
+ * vanish, return or change. Keeps the map `interfaces`. Called by the relay service and, on
+ * notifications, by nexthop.c.
+ */
+#include "datapath/state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "datapath/clones.h"
+#include "datapath/device.h"
+#include "datapath/link_request.h"
+
+#define ROLES (AMT_INTERFACE_UPSTREAM | AMT_INTERFACE_UPLINK)
+
+static struct interface *interface_by_name(struct datapath *dp, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < AMT_INTERFACES_MAX; i++)
+		if (dp->interfaces[i].used && !strcmp(dp->interfaces[i].name, name))
+			return &dp->interfaces[i];
+	return NULL;
+}
+
+struct interface *interface_by_ifindex(struct datapath *dp, uint32_t ifindex)
+{
+	unsigned int i;
+
+	for (i = 0; ifindex && i < AMT_INTERFACES_MAX; i++)
+		if (dp->interfaces[i].used && dp->interfaces[i].ifindex == ifindex)
+			return &dp->interfaces[i];
+	return NULL;
+}
+
+const struct interface *interface_by_uplink(const struct datapath *dp, uint32_t uplink)
+{
+	unsigned int i;
+
+	for (i = 0; i < AMT_INTERFACES_MAX; i++) {
+		const struct interface *interface = &dp->interfaces[i];
+
+		if (interface->used && interface->flags & AMT_INTERFACE_UPLINK &&
+		    interface->uplink == uplink)
+			return interface;
+	}
+	return NULL;
+}
+
+/* The device that frames are handed to, or the VLAN device above it: either may be attached. */
+const struct interface *interface_of_route(struct datapath *dp, const struct nexthop_route *route)
+{
+	const struct interface *interface = interface_by_ifindex(dp, route->ifindex);
+
+	if (interface && interface->flags & AMT_INTERFACE_UPLINK)
+		return interface;
+	interface = interface_by_ifindex(dp, route->logical);
+	return interface && interface->flags & AMT_INTERFACE_UPLINK ? interface : NULL;
+}
+
+static void save(struct datapath *dp, const struct interface *interface)
+{
+	const struct amt_interface record = {
+		.ifindex = interface->ifindex,
+		.flags = interface->ifindex ? interface->flags : 0,
+		.uplink = interface->uplink,
+		.ring = interface->ring,
+	};
+
+	maps_write(&dp->maps, MAP_INTERFACES, (uint32_t)(interface - dp->interfaces), &record);
+}
+
+/* ---- bringing up what an interface needs ---- */
+
+static int up_xdp(struct datapath *dp, struct interface *interface, struct error *err)
+{
+	struct error why = {""};
+	int ret;
+
+	if (interface->asked == DATAPATH_MODE_TC) {
+		xdp_detach(dp, interface->ifindex);
+		interface->flags &= ~AMT_INTERFACE_XDP;
+		snprintf(interface->why, sizeof(interface->why), "mode tc was asked for");
+		return 0;
+	}
+	ret = xdp_attach(dp, interface, &why);
+	snprintf(interface->why, sizeof(interface->why), "%.*s", (int)sizeof(interface->why) - 1,
+		 why.text);
+	if (!ret) {
+		interface->flags |= AMT_INTERFACE_XDP;
+		interface->why[0] = '\0';
+		return 0;
+	}
+	interface->flags &= ~AMT_INTERFACE_XDP;
+	if (interface->asked == DATAPATH_MODE_XDP)
+		return error_set(err, ret, "%s", why.text);
+	log_info("%s: TC instead of XDP: %s", interface->name, why.text);
+	return 0;
+}
+
+/* XDP passes on what it leaves to TC (local listeners, GSO), so upstream always has both. */
+static int up_tc(struct datapath *dp, struct interface *interface, struct error *err)
+{
+	uint32_t map_id = map_id_of(dp->maps.fd[MAP_CONFIG]);
+	struct error why = {""};
+	int ret;
+
+	if (!(interface->flags & AMT_INTERFACE_UPSTREAM)) {
+		tc_detach(interface->ifindex, map_id);
+		interface->flags &= ~AMT_INTERFACE_TC;
+		return 0;
+	}
+	ret = tc_attach(interface->ifindex, interface->name, dp->programs.tc, map_id, &why);
+	if (!ret) {
+		interface->flags |= AMT_INTERFACE_TC;
+		return 0;
+	}
+	interface->flags &= ~AMT_INTERFACE_TC;
+	if (!(interface->flags & AMT_INTERFACE_XDP))
+		return error_set(err, ret, "%s", why.text);
+	log_warning("%s; packets that XDP leaves to it are not relayed", why.text);
+	return 0;
+}
+
+/* Whether copies can be handed over by XDP now; makes the devmaps when they can. */
+static void up_xmit(struct datapath *dp, struct interface *interface)
+{
+	enum device_xmit xmit = device_xdp_xmit(interface->ifindex);
+	bool can = interface->asked != DATAPATH_MODE_TC && !dp->rt &&
+		   (xmit == DEVICE_XMIT_UNKNOWN ? (interface->flags & AMT_INTERFACE_XDP) != 0
+						: xmit == DEVICE_XMIT_YES);
+	int ret;
+
+	if (can && !interface->xmit) {
+		ret = clones_fill(&dp->maps, interface->uplink, interface->ifindex,
+				  dp->programs.egress);
+		if (ret)
+			log_warning("%s: cannot make its devmaps: %s", interface->name,
+				    strerror(-ret));
+		can = !ret;
+	} else if (!can && !interface->why[0]) {
+		snprintf(interface->why, sizeof(interface->why),
+			 "it takes no XDP frames: a veth's peer needs GRO or an XDP program");
+	}
+	interface->xmit = can;
+}
+
+static int take_uplink(struct datapath *dp, struct interface *interface, struct error *err)
+{
+	uint32_t uplink;
+
+	for (uplink = 0; uplink < AMT_UPLINKS_MAX; uplink++)
+		if (!interface_by_uplink(dp, uplink))
+			break;
+	if (uplink == AMT_UPLINKS_MAX)
+		return error_set(err, -ENOSPC, "%s: %d uplinks are attached already",
+				 interface->name, AMT_UPLINKS_MAX);
+	interface->uplink = uplink;
+	return 0;
+}
+
+static int bring_up(struct datapath *dp, struct interface *interface, struct error *err)
+{
+	struct link_info info = {0};
+	int ret;
+
+	link_get(interface->name, &info);
+	interface->mtu = info.mtu;
+	interface->ring = device_ring(interface->name);
+	interface->xmit = false; /* fill the devmaps anew: other ifindex or other program */
+	ret = up_xdp(dp, interface, err);
+	if (!ret)
+		ret = up_tc(dp, interface, err);
+	if (ret)
+		return ret;
+	if (interface->flags & AMT_INTERFACE_UPLINK) {
+		up_xmit(dp, interface);
+		endpoints_update(dp, interface);
+	}
+	snprintf(interface->why_path, sizeof(interface->why_path), "%s on %s",
+		 interface->asked == DATAPATH_MODE_TC ? "mode tc" : "no native XDP",
+		 interface->name);
+	save(dp, interface);
+	return 0;
+}
+
+static void take_down(struct datapath *dp, struct interface *interface)
+{
+	if (interface->ifindex) {
+		xdp_detach(dp, interface->ifindex);
+		tc_detach(interface->ifindex, map_id_of(dp->maps.fd[MAP_CONFIG]));
+	}
+	interface->ifindex = 0;
+	save(dp, interface);
+	*interface = (struct interface){0};
+}
+
+static void changed(struct datapath *dp)
+{
+	tunnels_reroute(dp);
+	sets_refresh(dp);
+}
+
+/* ---- what the operator asks ---- */
+
+static struct interface *interface_new(struct datapath *dp, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < AMT_INTERFACES_MAX; i++) {
+		struct interface *interface = &dp->interfaces[i];
+
+		if (interface->used)
+			continue;
+		*interface = (struct interface){.used = true};
+		snprintf(interface->name, sizeof(interface->name), "%s", name);
+		return interface;
+	}
+	return NULL;
+}
+
+static int set_roles(struct datapath *dp, struct interface *interface, uint32_t roles,
+		     enum datapath_mode mode, bool runtime, struct error *err)
+{
+	int ret = 0;
+
+	if (roles & AMT_INTERFACE_UPLINK && !(interface->flags & AMT_INTERFACE_UPLINK))
+		ret = take_uplink(dp, interface, err);
+	if (ret)
+		return ret;
+	interface->asked = mode;
+	interface->flags &= AMT_INTERFACE_XDP | AMT_INTERFACE_TC;
+	interface->flags |= roles;
+	if (mode == DATAPATH_MODE_XDP)
+		interface->flags |= AMT_INTERFACE_MODE_XDP;
+	if (mode == DATAPATH_MODE_TC)
+		interface->flags |= AMT_INTERFACE_MODE_TC;
+	if (runtime)
+		interface->flags |= AMT_INTERFACE_RUNTIME;
+	return 0;
+}
+
+int datapath_attach(struct datapath *dp, const char *name, bool upstream, bool uplink,
+		    enum datapath_mode mode, bool runtime, struct error *err)
+{
+	uint32_t roles = (upstream ? AMT_INTERFACE_UPSTREAM : 0) |
+			 (uplink ? AMT_INTERFACE_UPLINK : 0),
+		 ifindex = if_nametoindex(name);
+	struct interface *interface = interface_by_name(dp, name), before = {0};
+	int ret;
+
+	if (!roles)
+		return error_set(err, -EINVAL, "%s: neither upstream nor uplink", name);
+	if (!ifindex)
+		return error_set(err, -ENODEV, "no interface %s here; see: ip link", name);
+	if (ifindex == dp->veth.ifindex || ifindex == dp->veth.peer_ifindex)
+		return error_set(err, -EINVAL, "%s is amtd's own internal interface", name);
+	if (interface)
+		before = *interface;
+	else
+		interface = interface_new(dp, name);
+	if (!interface)
+		return error_set(err, -ENOSPC, "%d interfaces are attached already",
+				 AMT_INTERFACES_MAX);
+	interface->ifindex = ifindex;
+	ret = set_roles(dp, interface, roles, mode, runtime, err);
+	if (!ret)
+		ret = bring_up(dp, interface, err);
+	if (ret && before.used) {
+		*interface = before;
+		(void)bring_up(dp, interface, NULL);
+	} else if (ret) {
+		take_down(dp, interface);
+	} else {
+		interface->said = true;
+	}
+	changed(dp);
+	return ret;
+}
+
+int datapath_detach(struct datapath *dp, const char *name, struct error *err)
+{
+	struct interface *interface = interface_by_name(dp, name);
+
+	if (!interface)
+		return error_set(err, -ENODEV, "%s is not attached", name);
+	interface->flags &= ~ROLES; /* first no copies to it, then no programs on it */
+	tunnels_reroute(dp);
+	take_down(dp, interface);
+	sets_refresh(dp);
+	return 0;
+}
+
+unsigned int datapath_interfaces(const struct datapath *dp, struct datapath_interface *out,
+				 unsigned int max)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < AMT_INTERFACES_MAX; i++) {
+		const struct interface *in = &dp->interfaces[i];
+		struct datapath_interface *view = &out[n];
+
+		if (!in->used)
+			continue;
+		if (n++ >= max)
+			continue;
+		*view = (struct datapath_interface){
+			.ifindex = in->ifindex,
+			.upstream = in->flags & AMT_INTERFACE_UPSTREAM,
+			.uplink = in->flags & AMT_INTERFACE_UPLINK,
+			.runtime = in->flags & AMT_INTERFACE_RUNTIME,
+			.asked = in->asked,
+			.xdp = in->flags & AMT_INTERFACE_XDP,
+			.tc = in->flags & AMT_INTERFACE_TC,
+			.dispatcher = in->dispatcher,
+			.ring = in->ring,
+			.mtu = in->mtu,
+		};
+		memcpy(view->name, in->name, sizeof(view->name));
+		memcpy(view->why, in->why, sizeof(view->why));
+	}
+	return n;
+}
+
+/* ---- what happens to them ---- */
+
+static void went_away(struct datapath *dp, struct interface *interface)
+{
+	log_warning("%s is gone; attached again when it returns", interface->name);
+	xdp_detach(dp, interface->ifindex); /* the pin of its link is all that is left */
+	interface->ifindex = 0;
+	interface->flags &= ~(AMT_INTERFACE_XDP | AMT_INTERFACE_TC);
+	interface->xmit = false;
+	save(dp, interface);
+	changed(dp);
+	if (dp->callbacks.interface_changed)
+		dp->callbacks.interface_changed(dp->callbacks.arg, interface->name, false);
+}
+
+static void came_back(struct datapath *dp, struct interface *interface, uint32_t ifindex)
+{
+	struct error err = {""};
+
+	interface->ifindex = ifindex;
+	if (bring_up(dp, interface, &err))
+		log_error("%s is back but cannot be attached: %s", interface->name, err.text);
+	else
+		log_info("%s is back, attached again", interface->name);
+	changed(dp);
+	if (dp->callbacks.interface_changed)
+		dp->callbacks.interface_changed(dp->callbacks.arg, interface->name, true);
+}
+
+void interface_link(struct datapath *dp, uint32_t ifindex, const char *name, bool present,
+		    uint32_t mtu)
+{
+	struct interface *interface = interface_by_ifindex(dp, ifindex);
+
+	if (interface && !present) {
+		went_away(dp, interface);
+	} else if (interface) {
+		interface->mtu = mtu;
+		if (strcmp(interface->name, name)) {
+			log_info("%s is now called %s", interface->name, name);
+			snprintf(interface->name, sizeof(interface->name), "%s", name);
+		}
+	} else if (present) {
+		interface = interface_by_name(dp, name);
+		if (interface && !interface->ifindex)
+			came_back(dp, interface, ifindex);
+	}
+}
+
+/* An uplink's peer may get or lose its XDP program, and rings are resized, without notice. */
+void interfaces_tick(struct datapath *dp)
+{
+	bool refresh = false, before;
+	unsigned int i;
+	uint32_t ring;
+
+	for (i = 0; i < AMT_INTERFACES_MAX; i++) {
+		struct interface *interface = &dp->interfaces[i];
+
+		if (!interface->used || !interface->ifindex ||
+		    !(interface->flags & AMT_INTERFACE_UPLINK))
+			continue;
+		before = interface->xmit;
+		up_xmit(dp, interface);
+		refresh |= before != interface->xmit;
+		ring = device_ring(interface->name);
+		if (ring == interface->ring)
+			continue;
+		interface->ring = ring;
+		endpoints_update(dp, interface);
+		save(dp, interface);
+		refresh = true;
+	}
+	if (refresh)
+		sets_refresh(dp);
+}
+
+/* ---- adoption ---- */
+
+static void adopt_one(struct datapath *dp, struct interface *interface,
+		      const struct amt_interface *record)
+{
+	struct error err = {""};
+
+	*interface = (struct interface){
+		.used = true,
+		.ifindex = record->ifindex,
+		.flags = record->flags,
+		.uplink = record->uplink,
+		.asked = record->flags & AMT_INTERFACE_MODE_XDP	 ? DATAPATH_MODE_XDP
+			 : record->flags & AMT_INTERFACE_MODE_TC ? DATAPATH_MODE_TC
+								 : DATAPATH_MODE_AUTO,
+	};
+	if (!if_indextoname(record->ifindex, interface->name) || !(record->flags & ROLES) ||
+	    record->uplink >= AMT_UPLINKS_MAX) {
+		interface->ifindex = 0;
+		save(dp, interface);
+		*interface = (struct interface){0};
+		return;
+	}
+	if (!bring_up(dp, interface, &err))
+		return;
+	log_error("%s, attached before the restart, cannot be now: %s", interface->name, err.text);
+	take_down(dp, interface);
+}
+
+void interfaces_adopt(struct datapath *dp)
+{
+	struct amt_interface record;
+	uint32_t i;
+
+	for (i = 0; i < AMT_INTERFACES_MAX; i++)
+		if (!maps_read(&dp->maps, MAP_INTERFACES, i, &record) && record.ifindex)
+			adopt_one(dp, &dp->interfaces[i], &record);
+}
+
+void interfaces_sweep(struct datapath *dp)
+{
+	unsigned int i;
+
+	for (i = 0; i < AMT_INTERFACES_MAX; i++) {
+		struct interface *interface = &dp->interfaces[i];
+
+		if (interface->used && !interface->said &&
+		    !(interface->flags & AMT_INTERFACE_RUNTIME))
+			datapath_detach(dp, interface->name, NULL);
+	}
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Asks drivers and kernel what they can do; see device.h. Called by attach.c. */
+#include "datapath/device.h"
+
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "datapath/link_request.h"
+
+uint32_t device_ring(const char *name)
+{
+	struct ethtool_ringparam ring = {.cmd = ETHTOOL_GRINGPARAM};
+	struct ifreq request = {.ifr_data = (void *)&ring};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool known;
+
+	if (fd < 0)
+		return DEVICE_RING_ASSUMED;
+	strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+	known = !ioctl(fd, SIOCETHTOOL, &request) && ring.tx_pending;
+	close(fd);
+	return known ? ring.tx_pending : DEVICE_RING_ASSUMED;
+}
+
+enum device_xmit device_xdp_xmit(uint32_t ifindex)
+{
+	uint64_t features;
+
+	if (link_xdp_features(ifindex, &features))
+		return DEVICE_XMIT_UNKNOWN;
+	return features & LINK_XDP_NDO_XMIT ? DEVICE_XMIT_YES : DEVICE_XMIT_NO;
+}
+
+bool device_kernel_is_rt(void)
+{
+	struct utsname uts;
+	FILE *file = fopen("/sys/kernel/realtime", "re");
+	char flag = '0';
+
+	if (file) {
+		if (fread(&flag, 1, 1, file) != 1)
+			flag = '0';
+		fclose(file);
+	}
+	return flag == '1' || (!uname(&uts) && strstr(uts.version, "PREEMPT_RT"));
+}

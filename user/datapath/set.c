@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Forwarding sets: their entries in `groups`, their members' places in the fan-out arrays, which
+ * path serves them (design 4.4) and the smallest tunnel MTU. Called by the relay service, tunnel.c,
+ * attach.c and adopt.c.
+ */
+#include "datapath/state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bpf/bpf.h>
+
+#include "base/clock.h"
+
+#define MTU_NO_MEMBER 65535 /* nobody is too small for it */
+
+struct set *set_find(struct datapath *dp, const struct amt_group_key *key)
+{
+	struct set *set;
+
+	HASH_FIND(hh, dp->by_key, key, sizeof(*key), set);
+	return set;
+}
+
+static struct set *set_get(struct datapath *dp, uint32_t id)
+{
+	return id < dp->sets_top && dp->sets[id].used ? &dp->sets[id] : NULL;
+}
+
+/* ---- smallest MTU ---- */
+
+static void count_mtu(struct set *set, uint32_t mtu, int change)
+{
+	struct mtu_count *grown;
+	unsigned int i;
+
+	for (i = 0; i < set->nmtus && set->mtus[i].mtu != mtu; i++)
+		;
+	if (i == set->nmtus && change > 0) {
+		grown = realloc(set->mtus, (set->nmtus + 1) * sizeof(*grown));
+		if (!grown)
+			return; /* too big packets of this tunnel are dropped on the way */
+		set->mtus = grown;
+		set->mtus[set->nmtus++] = (struct mtu_count){.mtu = mtu};
+	}
+	if (i == set->nmtus)
+		return;
+	set->mtus[i].members += (uint32_t)change;
+	if (!set->mtus[i].members)
+		set->mtus[i] = set->mtus[--set->nmtus];
+}
+
+static uint32_t smallest_mtu(const struct set *set)
+{
+	uint32_t mtu = MTU_NO_MEMBER;
+	unsigned int i;
+
+	for (i = 0; i < set->nmtus; i++)
+		if (set->mtus[i].mtu < mtu)
+			mtu = set->mtus[i].mtu;
+	return mtu;
+}
+
+void set_count_mtu(struct datapath *dp, uint32_t ref, uint32_t mtu)
+{
+	struct member *member = members_get(dp->members, ref);
+	struct set *set = &dp->sets[member->set];
+
+	if (member->mtu == mtu)
+		return;
+	if (mtu)
+		count_mtu(set, mtu, 1);
+	if (member->mtu)
+		count_mtu(set, member->mtu, -1);
+	member->mtu = mtu;
+}
+
+/* ---- path ---- */
+
+/* A member about to join, so that the entry fits before its first copy. */
+struct prospect {
+	uint32_t endpoint; /* DATAPATH_NONE: nobody */
+	uint32_t mtu;
+};
+
+static const struct prospect nobody = {.endpoint = DATAPATH_NONE, .mtu = MTU_NO_MEMBER};
+
+/* Why packets that come in cannot take XDP, or NULL. */
+static const char *no_xdp_upstream(struct datapath *dp, const struct set *set)
+{
+	unsigned int i;
+
+	for (i = 0; i < AMT_INTERFACES_MAX; i++) {
+		const struct interface *in = &dp->interfaces[i];
+
+		if (!in->used || !in->ifindex || !(in->flags & AMT_INTERFACE_UPSTREAM) ||
+		    in->flags & AMT_INTERFACE_XDP)
+			continue;
+		if (!set->upstream_ifindex || set->upstream_ifindex == in->ifindex)
+			return in->why_path;
+	}
+	return NULL;
+}
+
+static const char *no_xdp_endpoint(const struct datapath *dp, uint32_t endpoint)
+{
+	const struct interface *uplink =
+		interface_by_uplink(dp, dp->endpoints[endpoint].record.uplink);
+
+	return uplink && !uplink->xmit ? uplink->why_path : NULL;
+}
+
+static const char *no_xdp_uplink(const struct datapath *dp, const struct set *set,
+				 const struct prospect *prospect)
+{
+	uint32_t endpoint = prospect->endpoint;
+	const char *why = endpoint == DATAPATH_NONE ? NULL : no_xdp_endpoint(dp, endpoint);
+	unsigned int i;
+
+	for (i = 0; !why; i++) {
+		endpoint = fanout_endpoint(dp->fanout, set->id, i);
+		if (endpoint == FANOUT_NONE)
+			break;
+		why = no_xdp_endpoint(dp, endpoint);
+	}
+	return why;
+}
+
+static bool fits_direct(const struct datapath *dp, const struct set *set,
+			const struct prospect *prospect, const char **why)
+{
+	uint32_t blocks, members, endpoint = fanout_endpoint(dp->fanout, set->id, 0);
+
+	fanout_size(dp->fanout, set->id, &blocks, &members);
+	if (prospect->endpoint != DATAPATH_NONE) {
+		members++;
+		if (blocks && prospect->endpoint != endpoint)
+			blocks++;
+		endpoint = prospect->endpoint;
+	}
+	*why = "several blocks";
+	if (blocks > 1)
+		return false;
+	*why = "more copies than fit a direct broadcast";
+	if (endpoint != FANOUT_NONE && members > dp->endpoints[endpoint].record.direct_max)
+		return false;
+	*why = "one block";
+	return true;
+}
+
+static enum amt_path choose_path(struct datapath *dp, const struct set *set,
+				 const struct prospect *prospect, const char **why)
+{
+	*why = "PREEMPT_RT kernel";
+	if (dp->rt)
+		return AMT_PATH_TC;
+	*why = "this host listens too";
+	if (set->wanted_here)
+		return AMT_PATH_TC;
+	*why = no_xdp_upstream(dp, set);
+	if (!*why)
+		*why = no_xdp_uplink(dp, set, prospect);
+	if (*why)
+		return AMT_PATH_TC;
+	if (fits_direct(dp, set, prospect, why) && !set->recirculated)
+		return AMT_PATH_XDP_DIRECT;
+	if (set->recirculated)
+		*why = "was larger before: stays, to keep the order";
+	return AMT_PATH_XDP_RECIRCULATED;
+}
+
+static uint32_t group_flags(const struct datapath *dp, const struct set *set,
+			    const struct prospect *prospect)
+{
+	uint32_t flags = set->wanted_here ? AMT_GROUP_HOST : 0, endpoint;
+	unsigned int i;
+
+	if (dp->config.flags & AMT_CONFIG_UDP4_CHECKSUM ||
+	    (prospect->endpoint != DATAPATH_NONE &&
+	     dp->endpoints[prospect->endpoint].record.flags & AMT_ENDPOINT_IPV6))
+		return flags | AMT_GROUP_CHECKSUM;
+	for (i = 0; (endpoint = fanout_endpoint(dp->fanout, set->id, i)) != FANOUT_NONE; i++)
+		if (dp->endpoints[endpoint].record.flags & AMT_ENDPOINT_IPV6)
+			return flags | AMT_GROUP_CHECKSUM;
+	return flags;
+}
+
+/* Writes the entry when it is not what it should be. */
+static int set_write(struct datapath *dp, struct set *set, const struct prospect *prospect)
+{
+	struct amt_group record = {.id = set->id, .upstream_ifindex = set->upstream_ifindex};
+	uint32_t mtu = smallest_mtu(set);
+
+	record.path = choose_path(dp, set, prospect, &set->why);
+	record.mtu = prospect->mtu < mtu ? prospect->mtu : mtu;
+	record.flags = group_flags(dp, set, prospect);
+	if (!set->published || !memcmp(&record, &set->record, sizeof(record)))
+		return 0;
+	if (bpf_map_update_elem(dp->maps.fd[MAP_GROUPS], &set->key, &record, BPF_ANY))
+		return errno == E2BIG ? -ENOSPC : -errno;
+	set->record = record;
+	set->recirculated |= record.path == AMT_PATH_XDP_RECIRCULATED;
+	return 0;
+}
+
+void set_refresh(struct datapath *dp, struct set *set)
+{
+	set_write(dp, set, &nobody);
+}
+
+void sets_refresh(struct datapath *dp)
+{
+	uint32_t id;
+
+	for (id = 0; id < dp->sets_top; id++)
+		if (dp->sets[id].used)
+			set_refresh(dp, &dp->sets[id]);
+}
+
+/* ---- members ---- */
+
+static struct fanout_member fanout_member_of(struct datapath *dp, uint32_t ref)
+{
+	const struct amt_tunnel *record = tunnel_record(dp, members_get(dp->members, ref)->tunnel);
+
+	return (struct fanout_member){
+		.gateway = record->gateway,
+		.port = record->gateway_port,
+		.nexthop = (uint16_t)record->nexthop,
+		.ref = ref,
+	};
+}
+
+static struct fanout_place place_at(const struct datapath *dp, uint32_t endpoint)
+{
+	return (struct fanout_place){endpoint, dp->endpoints[endpoint].record.block_max};
+}
+
+/* Serves the member, when its tunnel has a route. */
+int set_place(struct datapath *dp, uint32_t ref)
+{
+	struct member *member = members_get(dp->members, ref);
+	const struct fanout_member copy = fanout_member_of(dp, ref);
+	struct set *set = &dp->sets[member->set];
+	struct prospect prospect = {dp->tunnels[member->tunnel].endpoint,
+				    tunnel_record(dp, member->tunnel)->mtu};
+	struct fanout_place place;
+	int ret;
+
+	if (prospect.endpoint == DATAPATH_NONE || member->block != MEMBER_NONE)
+		return 0;
+	place = place_at(dp, prospect.endpoint);
+	set_write(dp, set, &prospect);
+	tunnel_account(dp, member->tunnel, set->id, true);
+	ret = fanout_join(dp->fanout, clock_now(), set->id, &place, &copy);
+	if (ret)
+		tunnel_account(dp, member->tunnel, set->id, false);
+	else
+		set_count_mtu(dp, ref, prospect.mtu);
+	set_refresh(dp, set);
+	return ret;
+}
+
+void set_unplace(struct datapath *dp, uint32_t ref)
+{
+	struct member *member = members_get(dp->members, ref);
+
+	if (member->block == MEMBER_NONE)
+		return;
+	fanout_leave(dp->fanout, clock_now(), member->block, ref);
+	member->block = MEMBER_NONE;
+	tunnel_account(dp, member->tunnel, member->set, false);
+	set_count_mtu(dp, ref, 0);
+	set_refresh(dp, &dp->sets[member->set]);
+}
+
+/* To another endpoint's blocks. */
+void set_move(struct datapath *dp, uint32_t ref, uint32_t endpoint)
+{
+	struct member *member = members_get(dp->members, ref);
+	const struct fanout_member copy = fanout_member_of(dp, ref);
+	const struct fanout_place place = place_at(dp, endpoint);
+	struct set *set = &dp->sets[member->set];
+	const struct prospect prospect = {endpoint, tunnel_record(dp, member->tunnel)->mtu};
+
+	set_write(dp, set, &prospect);
+	if (fanout_move(dp->fanout, clock_now(), member->block, &place, &copy)) {
+		set_unplace(dp, ref);
+		tunnel_mark_retry(dp, member->tunnel);
+		return;
+	}
+	set_count_mtu(dp, ref, prospect.mtu);
+	set_refresh(dp, set);
+}
+
+void member_drop(struct datapath *dp, uint32_t ref)
+{
+	set_unplace(dp, ref);
+	members_remove(dp->members, ref);
+}
+
+int datapath_member_add(struct datapath *dp, uint32_t id, uint32_t tunnel)
+{
+	struct set *set = set_get(dp, id);
+	uint32_t ref;
+	int ret;
+
+	if (!set || !datapath_tunnel(dp, tunnel))
+		return -ENOENT;
+	ref = members_find(dp->members, id, tunnel);
+	if (ref != MEMBER_NONE) {
+		members_get(dp->members, ref)->said = true;
+		return 0;
+	}
+	ref = members_add(dp->members, id, tunnel);
+	if (ref == MEMBER_NONE)
+		return -ENOMEM;
+	members_get(dp->members, ref)->said = true;
+	ret = set_place(dp, ref);
+	if (ret)
+		members_remove(dp->members, ref);
+	return ret;
+}
+
+void datapath_member_remove(struct datapath *dp, uint32_t id, uint32_t tunnel)
+{
+	uint32_t ref = set_get(dp, id) ? members_find(dp->members, id, tunnel) : MEMBER_NONE;
+
+	if (ref != MEMBER_NONE)
+		member_drop(dp, ref);
+}
+
+/* ---- sets ---- */
+
+static int copy_members(struct datapath *dp, uint32_t to, uint32_t from)
+{
+	uint32_t ref = members_of_set(dp->members, from);
+	int ret = 0;
+
+	for (; !ret && ref != MEMBER_NONE; ref = members_next_of_set(dp->members, ref)) {
+		const struct member *member = members_get(dp->members, ref);
+
+		if (!dp->adopting || member->said)
+			ret = datapath_member_add(dp, to, member->tunnel);
+	}
+	return ret;
+}
+
+static int clear_counters(const struct datapath *dp, uint32_t id)
+{
+	void *zero = calloc(dp->maps.cpus, sizeof(struct amt_group_counters));
+	int ret = zero ? maps_write(&dp->maps, MAP_GROUP_COUNTERS, id, zero) : -ENOMEM;
+
+	free(zero);
+	return ret;
+}
+
+static int set_new(struct datapath *dp, const struct amt_group_key *key, uint32_t *id)
+{
+	struct set *set;
+	int ret = fanout_set_new(dp->fanout, clock_now(), id);
+
+	if (ret)
+		return ret;
+	if (*id >= dp->sets_top)
+		dp->sets_top = *id + 1;
+	set = &dp->sets[*id];
+	*set = (struct set){.key = *key, .used = true, .id = *id, .said = true, .why = ""};
+	HASH_ADD(hh, dp->by_key, key, sizeof(set->key), set);
+	return clear_counters(dp, *id);
+}
+
+int datapath_set_create(struct datapath *dp, const struct amt_group_key *key, uint32_t copy_of,
+			uint32_t *id)
+{
+	struct set *set = set_find(dp, key);
+	int ret = 0;
+
+	if (set && !dp->adopting)
+		return -EEXIST;
+	if (set) {
+		set->said = true;
+		*id = set->id;
+	} else {
+		ret = set_new(dp, key, id);
+		set = ret ? NULL : &dp->sets[*id];
+	}
+	if (!ret && copy_of != DATAPATH_NONE && set_get(dp, copy_of))
+		ret = copy_members(dp, *id, copy_of);
+	if (ret && set)
+		datapath_set_destroy(dp, *id);
+	return ret;
+}
+
+int datapath_set_publish(struct datapath *dp, uint32_t id, uint32_t upstream_ifindex)
+{
+	struct set *set = set_get(dp, id);
+
+	if (!set)
+		return -ENOENT;
+	set->upstream_ifindex = upstream_ifindex;
+	set->published = true;
+	return set_write(dp, set, &nobody);
+}
+
+void datapath_set_destroy(struct datapath *dp, uint32_t id)
+{
+	struct set *set = set_get(dp, id);
+	uint32_t ref, next;
+
+	if (!set)
+		return;
+	if (set->published)
+		bpf_map_delete_elem(dp->maps.fd[MAP_GROUPS], &set->key);
+	for (ref = members_of_set(dp->members, id); ref != MEMBER_NONE; ref = next) {
+		const struct member *member = members_get(dp->members, ref);
+
+		next = members_next_of_set(dp->members, ref);
+		if (member->block != MEMBER_NONE)
+			tunnel_account(dp, member->tunnel, id, false);
+		members_remove(dp->members, ref);
+	}
+	fanout_set_free(dp->fanout, clock_now(), id);
+	HASH_DELETE(hh, dp->by_key, set);
+	free(set->mtus);
+	*set = (struct set){0};
+}
+
+void datapath_set_wanted_here(struct datapath *dp, uint32_t id, bool wanted)
+{
+	struct set *set = set_get(dp, id);
+
+	if (!set || set->wanted_here == wanted)
+		return;
+	set->wanted_here = wanted;
+	set_refresh(dp, set);
+}
+
+int datapath_set_view(struct datapath *dp, uint32_t id, struct datapath_set_view *out)
+{
+	const struct set *set = set_get(dp, id);
+	uint32_t served;
+
+	if (!set)
+		return -ENOENT;
+	*out = (struct datapath_set_view){
+		.key = set->key,
+		.upstream_ifindex = set->upstream_ifindex,
+		.members = members_in_set(dp->members, id),
+		.path = set->record.path,
+		.why = set->why,
+		.mtu = smallest_mtu(set),
+	};
+	fanout_size(dp->fanout, id, &out->blocks, &served);
+	group_counters_read(dp, id, &out->counters);
+	return 0;
+}
+
+void datapath_set_members(struct datapath *dp, uint32_t id, void (*fn)(void *arg, uint32_t tunnel),
+			  void *arg)
+{
+	uint32_t ref = set_get(dp, id) ? members_of_set(dp->members, id) : MEMBER_NONE;
+
+	for (; ref != MEMBER_NONE; ref = members_next_of_set(dp->members, ref))
+		fn(arg, members_get(dp->members, ref)->tunnel);
+}

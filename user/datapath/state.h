@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The data path's state, shared by the files of this module and by nobody else: what struct
+ * datapath holds, and what its files ask of each other.
+ */
+#ifndef AMT_DATAPATH_STATE_H
+#define AMT_DATAPATH_STATE_H
+
+#include <net/if.h>
+#include <uthash.h>
+#include "datapath/chain.h"
+#include "datapath/datapath.h"
+#include "datapath/fanout.h"
+#include "datapath/maps.h"
+#include "datapath/members.h"
+#include "datapath/nexthop.h"
+#include "datapath/object.h"
+#include "datapath/pins.h"
+#include "datapath/veth.h"
+
+#define GRACE_NS (1000 * 1000 * 1000ull) /* no packet is under way that long */
+
+/* An attached interface; its slot is that of the map `interfaces`. ifindex 0: it is away. */
+struct interface {
+	bool used, said;
+	char name[IFNAMSIZ];
+	uint32_t ifindex;
+	uint32_t flags; /* AMT_INTERFACE_* */
+	uint32_t uplink;
+	uint32_t ring, mtu;
+	bool dispatcher;
+	bool xmit; /* copies can leave by XDP */
+	enum datapath_mode asked;
+	char why[96];	   /* why not native XDP */
+	char why_path[64]; /* the same as reason of a path, "no native XDP on eth0" */
+};
+
+/* What copies for many tunnels share, and how many tunnels use it. */
+struct endpoint {
+	struct amt_endpoint record;
+	uint32_t users;
+	uint64_t freed_ns; /* 0: never used, or cleared */
+};
+
+struct tunnel {
+	bool used, said;
+	bool retry; /* members of it wait for a free block */
+	struct nexthop_route route;
+	uint32_t endpoint; /* DATAPATH_NONE: not served now */
+};
+
+struct mtu_count {
+	uint32_t mtu, members;
+};
+
+struct set {
+	struct amt_group_key key;
+	bool used, published, said;
+	bool wanted_here;
+	bool recirculated; /* stays so, to keep order (design 4.4) */
+	uint32_t upstream_ifindex;
+	struct amt_group record; /* as in the map */
+	const char *why;
+	struct mtu_count *mtus; /* of the members served */
+	unsigned int nmtus;
+	uint32_t id;
+	UT_hash_handle hh;
+};
+
+struct datapath {
+	struct datapath_options options;
+	struct datapath_callbacks callbacks;
+	char instance[64];
+	struct event_base *base;
+	struct pins pins;
+	struct maps maps;
+	struct programs programs;
+	struct veth veth;
+	struct amt_config config;
+
+	bool adopted, adopting;
+	bool rt;	 /* PREEMPT_RT: no XDP */
+	bool dispatcher; /* the kernel has what libxdp's dispatcher needs */
+	bool counts_xmit_drops;
+	bool sets_stale; /* an interface changed: paths are to be looked at again */
+
+	struct interface interfaces[AMT_INTERFACES_MAX];
+	struct endpoint endpoints[AMT_ENDPOINTS_MAX];
+
+	struct tunnel *tunnels;
+	uint32_t tunnels_used, tunnels_top; /* ids from top on were never used */
+	struct chain free_tunnels, retry;
+	struct chain_link *tunnel_link; /* in free_tunnels or retry */
+
+	struct set *sets; /* by id */
+	struct set *by_key;
+	uint32_t sets_top;
+
+	struct members *members;
+	struct fanout *fanout;
+	struct nexthops *nexthops;
+	struct ring_buffer *ring;
+	struct event *ring_event, *tick_event;
+	unsigned int ticks;
+};
+
+/* ---- xdp.c: native XDP on one interface ---- */
+int xdp_attach(struct datapath *dp, struct interface *interface, struct error *err);
+void xdp_detach(struct datapath *dp, uint32_t ifindex);
+/* Whether libxdp's dispatcher works on this kernel: tried out on the internal pair. */
+bool xdp_dispatcher_works(struct datapath *dp);
+/* Removes programs of a predecessor (known by its config map) from all interfaces. */
+void xdp_detach_map_users(uint32_t ifindex, uint32_t map_id);
+/* The raw tracepoint that counts transmit drops; pinned. */
+int xdp_attach_xmit_drops(struct datapath *dp);
+
+/* ---- tc.c: the TC program on one interface ---- */
+int tc_attach(uint32_t ifindex, const char *instance, int program, uint32_t map_id,
+	      struct error *err);
+void tc_detach(uint32_t ifindex, uint32_t map_id);
+
+/* ---- hooks.c ---- */
+uint32_t map_id_of(int map_fd);
+bool program_uses_map(uint32_t program_id, uint32_t map_id);
+/* Takes what uses the maps pinned in dir off every interface, and removes all pins. */
+void hooks_dismantle(const struct pins *pins);
+
+/* ---- attach.c ---- */
+struct interface *interface_by_ifindex(struct datapath *dp, uint32_t ifindex);
+/* The uplink that a route leaves by; NULL: not attached as one. */
+const struct interface *interface_of_route(struct datapath *dp, const struct nexthop_route *route);
+const struct interface *interface_by_uplink(const struct datapath *dp, uint32_t uplink);
+void interface_link(struct datapath *dp, uint32_t ifindex, const char *name, bool present,
+		    uint32_t mtu);
+void interfaces_adopt(struct datapath *dp);
+void interfaces_sweep(struct datapath *dp);
+void interfaces_tick(struct datapath *dp);
+
+/* ---- endpoint.c ---- */
+uint32_t endpoint_get(struct datapath *dp, const struct amt_endpoint *want);
+void endpoint_put(struct datapath *dp, uint32_t id);
+void endpoint_limits(const struct interface *uplink, struct amt_endpoint *record);
+/* The uplink's ring changed: rewrite its endpoints. */
+void endpoints_update(struct datapath *dp, const struct interface *uplink);
+void endpoints_tick(struct datapath *dp, uint64_t now);
+void endpoints_adopt(struct datapath *dp);
+
+/* ---- tunnel.c ---- */
+void tunnel_routed(struct datapath *dp, uint32_t id, const struct nexthop_route *route);
+/* Interfaces changed: look at every tunnel's route again. */
+void tunnels_reroute(struct datapath *dp);
+void tunnels_tick(struct datapath *dp);
+void tunnel_mark_retry(struct datapath *dp, uint32_t id);
+void tunnel_account(struct datapath *dp, uint32_t id, uint32_t set, bool join);
+struct amt_tunnel *tunnel_record(struct datapath *dp, uint32_t id);
+int tunnels_new(struct datapath *dp);
+
+/* ---- set.c ---- */
+int set_place(struct datapath *dp, uint32_t ref);
+void set_unplace(struct datapath *dp, uint32_t ref);
+void set_move(struct datapath *dp, uint32_t ref, uint32_t endpoint);
+void set_count_mtu(struct datapath *dp, uint32_t ref, uint32_t mtu);
+void set_refresh(struct datapath *dp, struct set *set);
+void sets_refresh(struct datapath *dp);
+struct set *set_find(struct datapath *dp, const struct amt_group_key *key);
+void member_drop(struct datapath *dp, uint32_t ref);
+void group_counters_read(const struct datapath *dp, uint32_t set, struct amt_group_counters *sum);
+
+/* ---- adopt.c ---- */
+int adopt_state(struct datapath *dp, struct error *err);
+void adopt_track(struct datapath *dp);
+
+#endif

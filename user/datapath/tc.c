@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The TC program at an interface's clsact ingress: one filter of ours at a fixed preference, with
+ * a handle of its own for each instance. Filters of others stay. Called by attach.c and hooks.c.
+ */
+#include "datapath/state.h"
+
+#include <errno.h>
+#include <string.h>
+#include <bpf/libbpf.h>
+#include <linux/pkt_sched.h>
+
+#include "datapath/link_request.h"
+
+#define PREFERENCE 2268
+#define HANDLES	   8 /* instances on one interface */
+
+static struct bpf_tc_hook hook_of(uint32_t ifindex)
+{
+	return (struct bpf_tc_hook){.sz = sizeof(struct bpf_tc_hook),
+				    .ifindex = (int)ifindex,
+				    .attach_point = BPF_TC_INGRESS};
+}
+
+static struct bpf_tc_opts filter_at(uint32_t handle)
+{
+	return (struct bpf_tc_opts){
+		.sz = sizeof(struct bpf_tc_opts), .handle = handle, .priority = PREFERENCE};
+}
+
+/* The program at a handle, or 0. */
+static uint32_t query(uint32_t ifindex, uint32_t handle)
+{
+	struct bpf_tc_hook hook = hook_of(ifindex);
+	struct bpf_tc_opts filter = filter_at(handle);
+
+	return bpf_tc_query(&hook, &filter) ? 0 : filter.prog_id;
+}
+
+/* Our handle, else a free one, else 0. */
+static uint32_t choose_handle(uint32_t ifindex, uint32_t map_id, bool *ours)
+{
+	uint32_t handle, program, vacant = 0;
+
+	*ours = false;
+	for (handle = 1; handle <= HANDLES; handle++) {
+		program = query(ifindex, handle);
+		if (program && program_uses_map(program, map_id)) {
+			*ours = true;
+			return handle;
+		}
+		if (!program && !vacant)
+			vacant = handle;
+	}
+	return vacant;
+}
+
+int tc_attach(uint32_t ifindex, const char *name, int program, uint32_t map_id, struct error *err)
+{
+	struct bpf_tc_hook hook = hook_of(ifindex);
+	struct bpf_tc_opts filter;
+	uint32_t handle;
+	bool ours;
+	int ret = bpf_tc_hook_create(&hook);
+
+	if (ret && ret != -EEXIST)
+		return error_set(err, ret,
+				 "%s: cannot add clsact: %s; the kernel needs "
+				 "CONFIG_NET_CLS_ACT and CONFIG_NET_SCH_INGRESS",
+				 name, strerror(-ret));
+	handle = choose_handle(ifindex, map_id, &ours);
+	if (!handle)
+		return error_set(err, -EBUSY, "%s: %d instances of amtd have filters here already",
+				 name, HANDLES);
+	filter = filter_at(handle);
+	filter.prog_fd = program;
+	filter.flags = ours ? BPF_TC_F_REPLACE : 0;
+	ret = bpf_tc_attach(&hook, &filter);
+	if (ret)
+		return error_set(err, ret, "%s: cannot attach the TC program: %s", name,
+				 strerror(-ret));
+	return 0;
+}
+
+/* An empty clsact does nothing; it goes with the last filter. */
+void tc_detach(uint32_t ifindex, uint32_t map_id)
+{
+	struct bpf_tc_hook hook = hook_of(ifindex);
+	struct bpf_tc_opts filter;
+	uint32_t handle;
+	bool ours;
+
+	handle = choose_handle(ifindex, map_id, &ours);
+	if (!ours)
+		return;
+	filter = filter_at(handle);
+	bpf_tc_detach(&hook, &filter);
+	if (!link_clsact_empty(ifindex))
+		return;
+	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+	bpf_tc_hook_destroy(&hook);
+}
