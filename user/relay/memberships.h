@@ -35,10 +35,9 @@ unsigned int memberships_filters(const struct memberships *m);
 
 /* Reads /proc/net/igmp and igmp6, and calls fn for each filter whose group has come to have, or to
  * have no more, users on this host beyond ours. */
-void memberships_listeners(struct memberships *m,
-			   void (*fn)(void *arg, uint32_t ifindex, const struct amt_addr *group,
-				      bool listened),
-			   void *arg);
+typedef void (*memberships_listened_fn)(void *arg, uint32_t ifindex, const struct amt_addr *group,
+					bool listened);
+void memberships_listeners(struct memberships *m, memberships_listened_fn fn, void *arg);
 /* Takes all groups as not listened to, so that fn hears of each that is. */
 void memberships_listeners_reset(struct memberships *m);
 
