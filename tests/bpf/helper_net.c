@@ -95,6 +95,11 @@ void net_peer(const char *format, ...)
 	va_end(args);
 }
 
+int net_peer_pid(void)
+{
+	return peer;
+}
+
 int net_peer_socket(int domain, int type, int protocol)
 {
 	char path[64];

@@ -17,6 +17,8 @@ void net_leave(void);
 /* Runs a shell command in the test's namespace, in the other one; the test fails if it fails. */
 void net_run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void net_peer(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The process that holds the other namespace. */
+int net_peer_pid(void);
 /* A descriptor that is open in the other namespace: socket(domain, type, protocol). */
 int net_peer_socket(int domain, int type, int protocol);
 

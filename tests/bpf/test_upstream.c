@@ -427,12 +427,13 @@ static void outlives_amtd(void **state)
 	fd = sniff();
 	assert_int_equal(kernel_users(up0, "232.1.1.1"), 1);
 	assert_int_equal(kernel_users(up0, "232.1.1.3"), 1);
-	open_upstream();
-	await(status().holder_pid > 0, 3);
-	holder = status().holder_pid;
+	open_held(60 * NSEC_PER_SEC);
 	set("232.1.1.1", false, list, 2); /* as before */
 	set("232.1.1.3", false, list, 1); /* changed */
+	assert_int_equal(upstream_add_interface(upstream, up0), 0);
 	assert_int_equal(upstream_sync_done(upstream), 0);
+	await(status().holder_pid > 0, 3);
+	holder = status().holder_pid;
 	await(kernel_users(up0, "232.1.1.2") == 0, 3); /* not said again */
 	assert_int_equal(kernel_sources("up0", "232.1.1.1", false), 2);
 	assert_int_equal(kernel_sources("up0", "232.1.1.3", false), 1);
@@ -537,6 +538,17 @@ static void interface_returns(void **state)
 	assert_int_equal(status().sockets, 0);
 	net_veth("up0", "peer0");
 	up0 = net_ifindex("up0");
+	assert_int_equal(upstream_add_interface(upstream, up0), 0);
+	await(kernel_sources("up0", "232.1.1.1", false) == 1 &&
+		      kernel_sources("up0", "ff3e::8000:1", false) == 1,
+	      3);
+	/* made anew, under the same index and before anybody noticed */
+	net_run("ip link del up0; ip link add up0 index %u type veth peer name peer0 netns %d", up0,
+		net_peer_pid());
+	net_run("ip link set up0 up");
+	assert_int_equal(net_ifindex("up0"), up0);
+	assert_int_equal(kernel_users(up0, "232.1.1.1"), 0);
+	upstream_remove_interface(upstream, up0);
 	assert_int_equal(upstream_add_interface(upstream, up0), 0);
 	await(kernel_sources("up0", "232.1.1.1", false) == 1 &&
 		      kernel_sources("up0", "ff3e::8000:1", false) == 1,

@@ -59,7 +59,8 @@ static int listen_socket(const char *instance, struct error *err)
 		return error_set(err, -errno, "cannot make a unix socket: %s", strerror(errno));
 	unlink(address.sun_path);
 	mask = umask(0177); /* root only, from the first moment */
-	code = bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 4) ? -errno : 0;
+	code = bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 64) ? -errno
+											: 0;
 	umask(mask);
 	if (code) {
 		close(fd);
