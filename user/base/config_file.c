@@ -78,7 +78,7 @@ static const char *shown(const char *text, char *buf)
 {
 	size_t i;
 
-	for (i = 0; text[i] && i < 60; i++)
+	for (i = 0; i < 60 && text[i]; i++)
 		buf[i] = isprint((unsigned char)text[i]) ? text[i] : '?';
 	strcpy(buf + i, text[i] ? "..." : "");
 	return buf;

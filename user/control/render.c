@@ -187,11 +187,14 @@ static void render_memberships(const json_t *tunnel, FILE *out)
 			text_of(group, "mode"), form_value(member(group, "expires"), DURATION, buf),
 			flag_of(group, "older_host") ? "  older_host" : "");
 		json_array_foreach(json_object_get(group, "sources"), j, source)
+		{
+			bool excluded = flag_of(source, "excluded");
+
 			fprintf(out, "    source %s  %s%s\n", text_of(source, "source"),
-				flag_of(source, "excluded") ? "excluded" : "expires ",
-				flag_of(source, "excluded")
-					? ""
-					: form_value(member(source, "expires"), DURATION, buf));
+				excluded ? "excluded" : "expires ",
+				excluded ? ""
+					 : form_value(member(source, "expires"), DURATION, buf));
+		}
 	}
 }
 
