@@ -147,16 +147,22 @@ $(FUZZ): $(O)/tests/fuzz/%: tests/fuzz/%.c $(FUZZ_SRC)
 SBIN := $(DESTDIR)$(PREFIX)/sbin
 BIN  := $(DESTDIR)$(PREFIX)/bin
 MAN  := $(DESTDIR)$(PREFIX)/share/man
+UNIT_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system
+COMPLETION := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
 install: programs ## into $(PREFIX), /usr/local by default
-	install -d $(SBIN) $(BIN) $(MAN)/man5 $(MAN)/man7 $(MAN)/man8
+	install -d $(SBIN) $(BIN) $(MAN)/man5 $(MAN)/man7 $(MAN)/man8 $(UNIT_DIR) $(COMPLETION)
 	install -m 755 $(O)/amtd $(O)/amt-ctl $(SBIN)
 	install -m 755 $(O)/amt-load $(BIN)
 	for page in man/*.5 man/*.7 man/*.8; do \
 		if [ -f $$page ]; then install -m 644 $$page $(MAN)/man$${page##*.}; fi; done
+	sed 's|/usr/local/sbin|$(PREFIX)/sbin|' scripts/amtd@.service >$(UNIT_DIR)/amtd@.service
+	chmod 644 $(UNIT_DIR)/amtd@.service
+	install -m 644 scripts/completion/amt-ctl $(COMPLETION)
 
 uninstall: ## remove what install put there
-	rm -f $(SBIN)/amtd $(SBIN)/amt-ctl $(BIN)/amt-load
+	rm -f $(SBIN)/amtd $(SBIN)/amt-ctl $(BIN)/amt-load $(UNIT_DIR)/amtd@.service
+	rm -f $(COMPLETION)/amt-ctl
 	for page in man/*.[578]; do rm -f $(MAN)/man$${page##*.}/$${page##*/}; done
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
