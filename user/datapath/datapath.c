@@ -51,7 +51,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	uint64_t now = clock_now();
 
 	fanout_tick(dp->fanout, now);
-	tunnels_tick(dp);
+	tunnels_review(dp);
 	endpoints_tick(dp, now);
 	if (++dp->ticks % TICKS_AN_INTERFACE_CHECK == 0)
 		interfaces_tick(dp);

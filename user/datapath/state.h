@@ -149,7 +149,7 @@ void endpoints_adopt(struct datapath *dp);
 void tunnel_routed(struct datapath *dp, uint32_t id, const struct nexthop_route *route);
 /* Interfaces changed: look at every tunnel's route again. */
 void tunnels_reroute(struct datapath *dp);
-void tunnels_tick(struct datapath *dp);
+void tunnels_review(struct datapath *dp);
 void tunnel_mark_retry(struct datapath *dp, uint32_t id);
 void tunnel_account(struct datapath *dp, uint32_t id, uint32_t set, bool join);
 struct amt_tunnel *tunnel_record(struct datapath *dp, uint32_t id);

@@ -202,7 +202,7 @@ void tunnels_reroute(struct datapath *dp)
 }
 
 /* Members that found no free block: some come free with every grace period. */
-void tunnels_tick(struct datapath *dp)
+void tunnels_review(struct datapath *dp)
 {
 	unsigned int tries;
 	uint32_t id, ref;
