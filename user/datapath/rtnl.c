@@ -218,22 +218,30 @@ int rtnl_neigh_use(struct rtnl *rtnl, uint32_t ifindex, const struct amt_addr *a
 	return run(rtnl, message, NULL, NULL);
 }
 
-struct dump {
+struct receiver {
 	rtnl_message_fn fn;
 	void *arg;
 };
 
-static int dump_one(const struct nlmsghdr *message, void *arg)
+static int hand_on(const struct nlmsghdr *message, void *arg)
 {
-	const struct dump *dump = arg;
+	const struct receiver *receiver = arg;
 
-	dump->fn(dump->arg, message);
+	if (receiver->fn)
+		receiver->fn(receiver->arg, message);
 	return MNL_CB_OK;
+}
+
+int rtnl_request(struct rtnl *rtnl, struct nlmsghdr *request, rtnl_message_fn fn, void *arg)
+{
+	struct receiver receiver = {.fn = fn, .arg = arg};
+
+	return run(rtnl, request, hand_on, &receiver);
 }
 
 int rtnl_dump(struct rtnl *rtnl, uint16_t type, rtnl_message_fn fn, void *arg)
 {
-	struct dump dump = {.fn = fn, .arg = arg};
+	struct receiver receiver = {.fn = fn, .arg = arg};
 	char buf[256];
 	void *header;
 	struct nlmsghdr *message;
@@ -244,7 +252,7 @@ int rtnl_dump(struct rtnl *rtnl, uint16_t type, rtnl_message_fn fn, void *arg)
 			     type == RTM_GETLINK ? sizeof(struct ifinfomsg) : sizeof(struct ndmsg),
 			     &header);
 	message->nlmsg_flags = NLM_F_DUMP;
-	err = run(rtnl, message, dump_one, &dump);
+	err = run(rtnl, message, hand_on, &receiver);
 	if (err != -EINTR)
 		return err;
 	/* the rest of the dump would keep the socket busy */

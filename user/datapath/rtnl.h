@@ -60,9 +60,13 @@ int rtnl_neigh_get(struct rtnl *rtnl, uint32_t ifindex, const struct amt_addr *a
 /* Has the kernel resolve, or confirm, the neighbour as if it had a packet for it. */
 int rtnl_neigh_use(struct rtnl *rtnl, uint32_t ifindex, const struct amt_addr *addr);
 
+typedef void (*rtnl_message_fn)(void *arg, const struct nlmsghdr *message);
+/* Any other request, or dump: flags as needed but NLM_F_REQUEST. fn (may be NULL) is called for
+ * each message of the answer. What the kernel answers to NLM_F_ACK is the result. */
+int rtnl_request(struct rtnl *rtnl, struct nlmsghdr *request, rtnl_message_fn fn, void *arg);
+
 /* Calls fn for each object; type is RTM_GETLINK or RTM_GETNEIGH. -EINTR: changed meanwhile and
  * possibly incomplete. */
-typedef void (*rtnl_message_fn)(void *arg, const struct nlmsghdr *message);
 int rtnl_dump(struct rtnl *rtnl, uint16_t type, rtnl_message_fn fn, void *arg);
 
 /* False: the message is not of that kind, or does not hold what it must. */
