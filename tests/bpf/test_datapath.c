@@ -432,7 +432,7 @@ static void members_as_packets_see_them(void **state)
 	assert_int_equal(lookup("endpoints", &copies[0].endpoint, &endpoint), 0);
 	assert_int_equal(endpoint.uplink_ifindex, if_nametoindex("dn0"));
 	assert_int_equal(endpoint.block_max, BLOCK_MAX);
-	assert_int_equal(endpoint.direct_max, 4);
+	assert_int_equal(endpoint.direct_max, amt_direct_max(256));
 
 	/* the other outer family: another endpoint, so another block, so recirculated */
 	six = tunnel("2001:db8:8::1", 1000, "2001:db8:9::1", false);
@@ -466,7 +466,7 @@ static void members_as_packets_see_them(void **state)
 	assert_int_equal(datapath_set_view(t.dp, id, &view), -ENOENT);
 }
 
-static void five_direct_are_too_many(void **state)
+static void direct_as_long_as_it_fits(void **state)
 {
 	uint32_t id, i;
 
@@ -479,7 +479,8 @@ static void five_direct_are_too_many(void **state)
 					    tunnel("10.8.0.1", (uint16_t)(1 + i), "10.9.0.1", 0)),
 			0);
 		assert_int_equal(group_entry(NULL, "239.1.1.1").path,
-				 i < 4 ? AMT_PATH_XDP_DIRECT : AMT_PATH_XDP_RECIRCULATED);
+				 i < amt_direct_max(256) ? AMT_PATH_XDP_DIRECT
+							 : AMT_PATH_XDP_RECIRCULATED);
 	}
 }
 
@@ -788,7 +789,7 @@ int main(void)
 		TEST(foreign_programs_stay),
 		TEST(clone_maps),
 		TEST(members_as_packets_see_them),
-		TEST(five_direct_are_too_many),
+		TEST(direct_as_long_as_it_fits),
 		TEST(copies_of_a_set),
 		TEST(flag_and_route_move_members),
 		TEST(uplinks_come_and_go),

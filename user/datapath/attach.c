@@ -15,7 +15,8 @@
 #include "datapath/device.h"
 #include "datapath/link_request.h"
 
-#define ROLES (AMT_INTERFACE_UPSTREAM | AMT_INTERFACE_UPLINK)
+#define NO_XMIT "takes no XDP frames: a veth's peer needs GRO or an XDP program"
+#define ROLES	(AMT_INTERFACE_UPSTREAM | AMT_INTERFACE_UPLINK)
 
 static struct interface *interface_by_name(struct datapath *dp, const char *name)
 {
@@ -142,10 +143,9 @@ static void up_xmit(struct datapath *dp, struct interface *interface)
 			log_warning("%s: cannot make its devmaps: %s", interface->name,
 				    strerror(-ret));
 		can = !ret;
-	} else if (!can && !interface->why[0]) {
-		snprintf(interface->why, sizeof(interface->why),
-			 "it takes no XDP frames: a veth's peer needs GRO or an XDP program");
 	}
+	if (interface->flags & AMT_INTERFACE_XDP)
+		snprintf(interface->why, sizeof(interface->why), "%s", can ? "" : NO_XMIT);
 	interface->xmit = can;
 }
 
@@ -302,12 +302,13 @@ unsigned int datapath_interfaces(const struct datapath *dp, struct datapath_inte
 
 	for (i = 0; i < AMT_INTERFACES_MAX; i++) {
 		const struct interface *in = &dp->interfaces[i];
-		struct datapath_interface *view = &out[n];
+		struct datapath_interface *view;
 
 		if (!in->used)
 			continue;
 		if (n++ >= max)
 			continue;
+		view = &out[n - 1];
 		*view = (struct datapath_interface){
 			.ifindex = in->ifindex,
 			.upstream = in->flags & AMT_INTERFACE_UPSTREAM,

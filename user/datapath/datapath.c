@@ -180,7 +180,7 @@ static int start_programs(struct datapath *dp, struct error *err)
 	if (ret)
 		return ret;
 	dp->config.cpus = (uint16_t)cpus;
-	dp->counts_xmit_drops = !xdp_attach_xmit_drops(dp);
+	dp->counts_xmit_drops = !xdp_attach_drops(dp);
 	if (!dp->counts_xmit_drops)
 		log_warning("transmit drops cannot be counted: no raw tracepoint xdp_devmap_xmit");
 	dp->rt = device_kernel_is_rt();

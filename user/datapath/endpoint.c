@@ -10,17 +10,13 @@
 #include "base/addr.h"
 #include "base/clock.h"
 
-static uint16_t clamp(uint32_t n)
-{
-	return (uint16_t)(n < 1 ? 1 : n > AMT_BLOCK_MEMBERS ? AMT_BLOCK_MEMBERS : n);
-}
-
-/* design 4.3: a quarter of a ring full of packets may come in one poll, 64 at once for a direct
- * broadcast; the recirculating thread sends 8 frames between softirqs */
+/* design 4.3 */
 void endpoint_limits(const struct interface *uplink, struct amt_endpoint *record)
 {
-	record->direct_max = clamp(uplink->ring / 64);
-	record->block_max = clamp(uplink->ring / 16);
+	record->direct_max = amt_direct_max(uplink->ring);
+	record->block_max = amt_block_max(uplink->ring);
+	if (!record->block_max)
+		record->block_max = 1; /* a tiny ring: slow, but served */
 }
 
 static bool same(const struct amt_endpoint *a, const struct amt_endpoint *b)

@@ -6,6 +6,7 @@
 #include "datapath/state.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
@@ -20,15 +21,15 @@ uint32_t map_id_of(int map_fd)
 	return bpf_obj_get_info_by_fd(map_fd, &info, &length) ? 0 : info.id;
 }
 
-bool program_uses_map(uint32_t program_id, uint32_t map_id)
+int program_uses_map(uint32_t program_id, uint32_t map_id)
 {
 	__u32 ids[PROGRAM_MAPS_MAX], i, length;
 	struct bpf_prog_info info = {.nr_map_ids = PROGRAM_MAPS_MAX, .map_ids = (uintptr_t)ids};
 	int fd = bpf_prog_get_fd_by_id(program_id);
-	bool uses = false;
+	int uses = 0;
 
 	if (fd < 0)
-		return false;
+		return errno == ENOENT ? 0 : -errno;
 	length = sizeof(info);
 	if (!bpf_obj_get_info_by_fd(fd, &info, &length))
 		for (i = 0; i < info.nr_map_ids && i < PROGRAM_MAPS_MAX; i++)

@@ -52,7 +52,7 @@ void object_quiet_libraries(void)
 
 void programs_init(struct programs *p)
 {
-	*p = (struct programs){-1, -1, -1, -1, -1, {-1, -1, -1, -1}};
+	*p = (struct programs){-1, -1, -1, -1, -1, -1, {-1, -1, -1, -1}};
 }
 
 static void close_fd(int *fd)
@@ -70,6 +70,7 @@ void programs_close(struct programs *p)
 	close_fd(&p->recirculate);
 	close_fd(&p->fanout);
 	close_fd(&p->xmit_drops);
+	close_fd(&p->queue_drops);
 	close_fd(&p->tc);
 	for (i = 0; i < 4; i++)
 		close_fd(&p->ingress[i]);
@@ -92,7 +93,7 @@ static int take_program(const struct bpf_program *program)
 
 /* ---- the XDP object without ingress, and the TC object ---- */
 
-static struct amt_xdp *open_common(struct error *err)
+static struct amt_xdp *open_common(bool tracepoints, struct error *err)
 {
 	struct amt_xdp *xdp = amt_xdp__open();
 
@@ -101,8 +102,8 @@ static struct amt_xdp *open_common(struct error *err)
 		return NULL;
 	}
 	bpf_program__set_autoload(xdp->progs.amt_ingress, false);
-	if (libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_RAW_TRACEPOINT, NULL) != 1)
-		bpf_program__set_autoload(xdp->progs.amt_xmit_drops, false);
+	bpf_program__set_autoload(xdp->progs.amt_xmit_drops, tracepoints);
+	bpf_program__set_autoload(xdp->progs.amt_queue_drops, tracepoints);
 	return xdp;
 }
 
@@ -117,6 +118,7 @@ static int load_common(struct programs *p, struct maps *maps, struct amt_xdp *xd
 	p->recirculate = take_program(xdp->progs.amt_recirculate);
 	p->fanout = take_program(xdp->progs.amt_fanout);
 	p->xmit_drops = take_program(xdp->progs.amt_xmit_drops);
+	p->queue_drops = take_program(xdp->progs.amt_queue_drops);
 	return maps_take(maps, xdp->obj, err);
 }
 
@@ -140,34 +142,56 @@ static int load_tc(struct programs *p, const struct maps *maps,
 	return ret;
 }
 
-int object_load(struct programs *p, struct maps *maps, const struct datapath_options *options,
-		const struct pins *pins, bool *adopted, struct error *err)
+/* Programs on raw tracepoints only count; a kernel without them, or without BTF, does without. */
+static int load_xdp(struct programs *p, struct maps *maps, const struct datapath_options *options,
+		    bool tracepoints, struct error *err)
 {
-	struct amt_xdp *xdp = open_common(err);
+	struct amt_xdp *xdp = open_common(tracepoints, err);
 	int ret;
 
 	if (!xdp)
 		return -ENOMEM;
-	complaint[0] = '\0';
-	ret = maps_prepare(maps, options, xdp->obj, err);
-	if (ret)
-		goto out;
-	ret = maps_open_pinned(maps, xdp->obj, pins->dir, err);
-	if (ret && ret != -ENOENT)
-		goto out;
-	*adopted = !ret;
 	ret = maps_prepare(maps, options, xdp->obj, err);
 	if (!ret)
 		ret = load_common(p, maps, xdp, err);
+	amt_xdp__destroy(xdp);
+	return ret;
+}
+
+/* 0: adopted; -ENOENT: nothing is pinned. */
+static int find_pinned(struct maps *maps, const struct datapath_options *options,
+		       const struct pins *pins, struct error *err)
+{
+	struct amt_xdp *xdp = open_common(false, err);
+	int ret;
+
+	if (!xdp)
+		return -ENOMEM;
+	ret = maps_prepare(maps, options, xdp->obj, err);
+	if (!ret)
+		ret = maps_open_pinned(maps, xdp->obj, pins->dir, err);
+	amt_xdp__destroy(xdp);
+	return ret;
+}
+
+int object_load(struct programs *p, struct maps *maps, const struct datapath_options *options,
+		const struct pins *pins, bool *adopted, struct error *err)
+{
+	int ret;
+
+	complaint[0] = '\0';
+	ret = find_pinned(maps, options, pins, err);
+	if (ret && ret != -ENOENT)
+		return ret;
+	*adopted = !ret;
+	ret = load_xdp(p, maps, options, true, err);
+	if (ret)
+		ret = load_xdp(p, maps, options, false, err);
 	if (!ret)
 		ret = load_tc(p, maps, options, err);
 	if (!ret && !*adopted)
 		ret = maps_pin(maps, pins->dir, err);
-	if (!ret)
-		ret = maps_mmap(maps, err);
-out:
-	amt_xdp__destroy(xdp);
-	return ret;
+	return ret ? ret : maps_mmap(maps, err);
 }
 
 /* ---- ingress ---- */
@@ -200,6 +224,7 @@ int object_ingress(struct programs *p, const struct maps *maps,
 
 	if (p->ingress[roles] >= 0)
 		return p->ingress[roles];
+	complaint[0] = '\0';
 	xdp = object_open_ingress(maps, options, roles, err);
 	if (!xdp)
 		return -EINVAL;

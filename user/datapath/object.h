@@ -16,7 +16,7 @@ struct bpf_object;
 
 struct programs {
 	int egress, recirculate, fanout;
-	int xmit_drops; /* -1: this kernel has no raw tracepoints */
+	int xmit_drops, queue_drops; /* -1: this kernel has no raw tracepoints, or no BTF */
 	int tc;
 	int ingress[4]; /* by AMT_INTERFACE_UPSTREAM | _UPLINK; loaded when first asked for */
 };

@@ -82,7 +82,7 @@ struct datapath {
 	bool rt;	 /* PREEMPT_RT: no XDP */
 	bool dispatcher; /* the kernel has what libxdp's dispatcher needs */
 	bool counts_xmit_drops;
-	bool sets_stale; /* an interface changed: paths are to be looked at again */
+	uint32_t warned_ifindex; /* routes lead there, but it is no uplink */
 
 	struct interface interfaces[AMT_INTERFACES_MAX];
 	struct endpoint endpoints[AMT_ENDPOINTS_MAX];
@@ -111,8 +111,8 @@ void xdp_detach(struct datapath *dp, uint32_t ifindex);
 bool xdp_dispatcher_works(struct datapath *dp);
 /* Removes programs of a predecessor (known by its config map) from all interfaces. */
 void xdp_detach_map_users(uint32_t ifindex, uint32_t map_id);
-/* The raw tracepoint that counts transmit drops; pinned. */
-int xdp_attach_xmit_drops(struct datapath *dp);
+/* The raw tracepoints that count drops behind the programs; pinned. */
+int xdp_attach_drops(struct datapath *dp);
 
 /* ---- tc.c: the TC program on one interface ---- */
 int tc_attach(uint32_t ifindex, const char *instance, int program, uint32_t map_id,
@@ -121,7 +121,8 @@ void tc_detach(uint32_t ifindex, uint32_t map_id);
 
 /* ---- hooks.c ---- */
 uint32_t map_id_of(int map_fd);
-bool program_uses_map(uint32_t program_id, uint32_t map_id);
+/* 1, 0, or negative errno: the kernel does not let us look (CAP_SYS_ADMIN). */
+int program_uses_map(uint32_t program_id, uint32_t map_id);
 /* Takes what uses the maps pinned in dir off every interface, and removes all pins. */
 void hooks_dismantle(const struct pins *pins);
 

@@ -37,20 +37,25 @@ static uint32_t query(uint32_t ifindex, uint32_t handle)
 	return bpf_tc_query(&hook, &filter) ? 0 : filter.prog_id;
 }
 
-/* Our handle, else a free one, else 0. */
-static uint32_t choose_handle(uint32_t ifindex, uint32_t map_id, bool *ours)
+/* Our handle, else a free one, else 0. Negative errno where we may not look whose a filter is: a
+ * second one of ours would double every packet. */
+static int choose_handle(uint32_t ifindex, uint32_t map_id, bool *ours)
 {
-	uint32_t handle, program, vacant = 0;
+	uint32_t handle, program;
+	int vacant = 0, uses;
 
 	*ours = false;
 	for (handle = 1; handle <= HANDLES; handle++) {
 		program = query(ifindex, handle);
-		if (program && program_uses_map(program, map_id)) {
+		uses = program ? program_uses_map(program, map_id) : 0;
+		if (uses < 0)
+			return uses;
+		if (uses) {
 			*ours = true;
-			return handle;
+			return (int)handle;
 		}
 		if (!program && !vacant)
-			vacant = handle;
+			vacant = (int)handle;
 	}
 	return vacant;
 }
@@ -59,9 +64,8 @@ int tc_attach(uint32_t ifindex, const char *name, int program, uint32_t map_id, 
 {
 	struct bpf_tc_hook hook = hook_of(ifindex);
 	struct bpf_tc_opts filter;
-	uint32_t handle;
 	bool ours;
-	int ret = bpf_tc_hook_create(&hook);
+	int handle, ret = bpf_tc_hook_create(&hook);
 
 	if (ret && ret != -EEXIST)
 		return error_set(err, ret,
@@ -72,7 +76,10 @@ int tc_attach(uint32_t ifindex, const char *name, int program, uint32_t map_id, 
 	if (!handle)
 		return error_set(err, -EBUSY, "%s: %d instances of amtd have filters here already",
 				 name, HANDLES);
-	filter = filter_at(handle);
+	if (handle < 0)
+		return error_set(err, handle, "%s: cannot look at its TC filters: %s", name,
+				 strerror(-handle));
+	filter = filter_at((uint32_t)handle);
 	filter.prog_fd = program;
 	filter.flags = ours ? BPF_TC_F_REPLACE : 0;
 	ret = bpf_tc_attach(&hook, &filter);
@@ -87,13 +94,12 @@ void tc_detach(uint32_t ifindex, uint32_t map_id)
 {
 	struct bpf_tc_hook hook = hook_of(ifindex);
 	struct bpf_tc_opts filter;
-	uint32_t handle;
 	bool ours;
+	int handle = choose_handle(ifindex, map_id, &ours);
 
-	handle = choose_handle(ifindex, map_id, &ours);
 	if (!ours)
 		return;
-	filter = filter_at(handle);
+	filter = filter_at((uint32_t)handle);
 	bpf_tc_detach(&hook, &filter);
 	if (!link_clsact_empty(ifindex))
 		return;

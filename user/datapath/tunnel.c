@@ -101,31 +101,6 @@ static uint32_t tunnel_mtu(const struct datapath *dp, uint32_t id)
 	return mtu < 1 ? 1 : mtu > MTU_MAX ? MTU_MAX : mtu;
 }
 
-/* The endpoint for the tunnel's route, one use of it taken; DATAPATH_NONE: it is not served. */
-static uint32_t take_endpoint(struct datapath *dp, uint32_t id)
-{
-	const struct amt_tunnel *record = tunnel_record(dp, id);
-	const struct nexthop_route *route = &dp->tunnels[id].route;
-	const struct interface *uplink = route->routed ? interface_of_route(dp, route) : NULL;
-	struct amt_endpoint want = {
-		.relay = record->relay,
-		.port = record->relay_port,
-		.flags = AMT_ENDPOINT_VALID,
-	};
-
-	if (!uplink)
-		return DATAPATH_NONE;
-	want.flags |= is_ipv6(record) ? AMT_ENDPOINT_IPV6 : 0;
-	want.flags |= record->flags & AMT_TUNNEL_ECN ? AMT_ENDPOINT_ECN : 0;
-	want.flags |= route->vlan_proto ? AMT_ENDPOINT_VLAN : 0;
-	want.vlan_proto = route->vlan_proto;
-	want.vlan_tci = route->vlan_tci;
-	want.uplink = uplink->uplink;
-	want.uplink_ifindex = route->ifindex;
-	endpoint_limits(uplink, &want);
-	return endpoint_get(dp, &want);
-}
-
 void tunnel_mark_retry(struct datapath *dp, uint32_t id)
 {
 	if (dp->tunnels[id].retry)
@@ -140,6 +115,51 @@ static void forget_retry(struct datapath *dp, uint32_t id)
 		return;
 	dp->tunnels[id].retry = false;
 	chain_remove(&dp->retry, dp->tunnel_link, id);
+}
+
+static void warn_no_uplink(struct datapath *dp, uint32_t id)
+{
+	const struct nexthop_route *route = &dp->tunnels[id].route;
+	char gateway[AMT_ADDR_STRLEN], name[IFNAMSIZ] = "?";
+
+	if (dp->warned_ifindex == route->logical)
+		return;
+	dp->warned_ifindex = route->logical;
+	if_indextoname(route->logical, name);
+	log_warning("gateway %s is reached by %s, which is no uplink, so it gets nothing; try: "
+		    "amt-ctl attach %s --uplink",
+		    addr_print(&tunnel_record(dp, id)->gateway, gateway), name, name);
+}
+
+/* The endpoint for the tunnel's route, one use of it taken; DATAPATH_NONE: it is not served. */
+static uint32_t take_endpoint(struct datapath *dp, uint32_t id)
+{
+	const struct amt_tunnel *record = tunnel_record(dp, id);
+	const struct nexthop_route *route = &dp->tunnels[id].route;
+	const struct interface *uplink = route->routed ? interface_of_route(dp, route) : NULL;
+	struct amt_endpoint want = {
+		.relay = record->relay,
+		.port = record->relay_port,
+		.flags = AMT_ENDPOINT_VALID,
+	};
+	uint32_t endpoint;
+
+	if (route->routed && !uplink)
+		warn_no_uplink(dp, id);
+	if (!uplink)
+		return DATAPATH_NONE;
+	want.flags |= is_ipv6(record) ? AMT_ENDPOINT_IPV6 : 0;
+	want.flags |= record->flags & AMT_TUNNEL_ECN ? AMT_ENDPOINT_ECN : 0;
+	want.flags |= route->vlan_proto ? AMT_ENDPOINT_VLAN : 0;
+	want.vlan_proto = route->vlan_proto;
+	want.vlan_tci = route->vlan_tci;
+	want.uplink = uplink->uplink;
+	want.uplink_ifindex = route->ifindex;
+	endpoint_limits(uplink, &want);
+	endpoint = endpoint_get(dp, &want);
+	if (endpoint == DATAPATH_NONE)
+		tunnel_mark_retry(dp, id);
+	return endpoint;
 }
 
 /* Brings one membership from where it is to what the tunnel's record says now. */
@@ -201,7 +221,8 @@ void tunnels_reroute(struct datapath *dp)
 			tunnel_apply(dp, id);
 }
 
-/* Members that found no free block: some come free with every grace period. */
+/* Members that found no free block, tunnels that found no free endpoint: some come free with every
+ * grace period. */
 void tunnels_review(struct datapath *dp)
 {
 	unsigned int tries;
@@ -209,11 +230,14 @@ void tunnels_review(struct datapath *dp)
 
 	for (tries = 0; tries < RETRIES_A_TICK && dp->retry.head != CHAIN_END; tries++) {
 		id = dp->retry.head;
+		forget_retry(dp, id);
+		tunnel_apply(dp, id);
 		for (ref = members_of_tunnel(dp->members, id); ref != MEMBER_NONE;
 		     ref = members_next_of_tunnel(dp->members, ref))
 			if (set_place(dp, ref))
-				return;
-		forget_retry(dp, id);
+				tunnel_mark_retry(dp, id);
+		if (dp->tunnels[id].retry)
+			return; /* still none */
 	}
 }
 

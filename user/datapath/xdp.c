@@ -17,8 +17,7 @@
 
 #include "base/log.h"
 
-#define LINK_XMIT_DROPS "xmit_drops"
-#define PROGRAM_NAME	"amt_ingress"
+#define PROGRAM_NAME "amt_ingress"
 
 static void link_name(char *name, size_t size, uint32_t ifindex)
 {
@@ -75,7 +74,7 @@ static void dispatcher_remove(uint32_t ifindex, uint32_t map_id, uint32_t keep)
 		program = NULL;
 		while (!removed && (program = xdp_multiprog__next_prog(program, mp)))
 			if (xdp_program__id(program) != keep &&
-			    program_uses_map(xdp_program__id(program), map_id))
+			    program_uses_map(xdp_program__id(program), map_id) == 1)
 				removed = !xdp_program__detach(program, (int)ifindex,
 							       XDP_MODE_NATIVE, 0);
 		xdp_multiprog__close(mp);
@@ -221,17 +220,24 @@ void xdp_detach(struct datapath *dp, uint32_t ifindex)
 	xdp_detach_map_users(ifindex, map_id_of(dp->maps.fd[MAP_CONFIG]));
 }
 
-int xdp_attach_xmit_drops(struct datapath *dp)
+static int attach_tracepoint(const struct datapath *dp, const char *name, int program)
 {
 	int fd, ret;
 
-	if (dp->programs.xmit_drops < 0)
+	if (program < 0)
 		return -EOPNOTSUPP;
-	pins_link_remove(&dp->pins, LINK_XMIT_DROPS); /* else both count for a moment */
-	fd = bpf_raw_tracepoint_open("xdp_devmap_xmit", dp->programs.xmit_drops);
+	pins_link_remove(&dp->pins, name); /* else both count for a moment */
+	fd = bpf_raw_tracepoint_open(name, program);
 	if (fd < 0)
 		return fd;
-	ret = pins_link_put(&dp->pins, LINK_XMIT_DROPS, fd);
+	ret = pins_link_put(&dp->pins, name, fd);
 	close(fd);
 	return ret;
+}
+
+int xdp_attach_drops(struct datapath *dp)
+{
+	int ret = attach_tracepoint(dp, "xdp_devmap_xmit", dp->programs.xmit_drops);
+
+	return ret ? ret : attach_tracepoint(dp, "xdp_cpumap_enqueue", dp->programs.queue_drops);
 }
