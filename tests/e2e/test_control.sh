@@ -10,6 +10,8 @@ build=$PWD/${AMT_BUILD:-build}
 id=control$$
 log=$(mktemp)
 failed=0
+# a daemon has no standard error to report to
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$log.sanitizer
 
 on_relay() { nsenter --net="/run/netns/$id-r" "$@"; }
 on_gateways() { nsenter --net="/run/netns/$id-g" "$@"; }
@@ -23,7 +25,7 @@ cleanup() {
 	ctl shutdown >/dev/null 2>&1 || { amtd && ctl shutdown >/dev/null 2>&1; } || true
 	ip netns del "$id-r" 2>/dev/null || true
 	ip netns del "$id-g" 2>/dev/null || true
-	rm -f "$log"
+	rm -f "$log" "$log".*
 }
 
 set_up() {
@@ -152,6 +154,7 @@ maps_are_pinned() {
 
 survives_rubbish() {
 	head -c 100000 /dev/urandom | raw >/dev/null || true
+	head -c 5000000 /dev/zero | raw >/dev/null || true
 	head -c 100000 /dev/zero | raw >/dev/null || true
 	same '{"error":"the request is longer than 4096 octets"}' "$(head -c 9000 /dev/zero | tr '\0' x | raw)"
 	printf '{"command":"sta' | raw | grep 'not JSON'
@@ -290,6 +293,11 @@ tells_failed_start() {
 	rm -f "$log.conf"
 }
 
+sanitizers_are_silent() {
+	cat "$log".sanitizer* 2>/dev/null || return 0
+	return 1
+}
+
 trap cleanup EXIT
 set_up || exit 99
 run "start in the background" starts
@@ -310,4 +318,5 @@ run "shutdown leaves nothing" shuts_down
 run "shutdown with drain" drains
 run "interfaces and addresses of a file" starts_by_file
 run "a start that fails says so" tells_failed_start
+run "sanitizers have nothing to report" sanitizers_are_silent
 exit $failed

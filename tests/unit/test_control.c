@@ -254,18 +254,37 @@ static void split_and_joined(void **state)
 
 static void too_long(void **state)
 {
+	static const char answer[] = "{\"error\":\"the request is longer than 4096 octets\"}";
 	static char text[CONTROL_REQUEST_MAX + 100];
 	int fd = dial(), with_end = dial();
+	unsigned int i;
 
 	memset(text, 'x', sizeof(text));
-	say(fd, text, sizeof(text));
-	expect(fd, "{\"error\":\"the request is longer than 4096 octets\"}");
+	for (i = 0; i < 20; i++) /* it does not listen while it talks */
+		say(fd, text, sizeof(text));
+	expect(fd, answer);
 	expect_end(fd);
 	text[sizeof(text) - 1] = '\n';
 	say(with_end, text, sizeof(text));
-	expect(with_end, "{\"error\":\"the request is longer than 4096 octets\"}");
+	say(with_end, "{\"command\":\"echo\"}\n", 19);
+	expect(with_end, answer);
 	expect_end(with_end);
+	turn();
 	assert_int_equal(control_server_clients(server), 0);
+}
+
+static void endless(void **state)
+{
+	static char text[65536];
+	int fd = dial(), i;
+
+	memset(text, 'x', sizeof(text));
+	for (i = 0; i < 10000 && control_server_clients(server); i++) {
+		(void)!send(fd, text, sizeof(text), MSG_DONTWAIT | MSG_NOSIGNAL);
+		turn();
+	}
+	assert_int_equal(control_server_clients(server), 0);
+	close(fd);
 }
 
 /* socat and nc -N shut down their side at once and wait for the answer. */
@@ -435,12 +454,19 @@ static void instance_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(answers),		TEST(wrong_requests),
-		TEST(split_and_joined), TEST(too_long),
-		TEST(half_closed),	TEST(long_answer),
-		TEST(vanishing_client), TEST(then_after_the_answer),
-		TEST(too_many),		TEST(second_server),
-		TEST(own_client),	cmocka_unit_test(instance_names),
+		TEST(answers),
+		TEST(wrong_requests),
+		TEST(split_and_joined),
+		TEST(too_long),
+		TEST(endless),
+		TEST(half_closed),
+		TEST(long_answer),
+		TEST(vanishing_client),
+		TEST(then_after_the_answer),
+		TEST(too_many),
+		TEST(second_server),
+		TEST(own_client),
+		cmocka_unit_test(instance_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

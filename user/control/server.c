@@ -24,7 +24,9 @@ struct client {
 	struct bufferevent *bev;
 	struct control_rows rows; /* next set: an answer is under way */
 	bool first_row;
-	bool ending; /* nothing more to read: close when all is written */
+	bool ending;	  /* nothing more to read: close when all is written */
+	bool refused;	  /* said too much: what still comes is thrown away */
+	size_t discarded; /* octets of that */
 	void (*then)(void *arg);
 	void *then_arg;
 };
@@ -229,13 +231,25 @@ static void client_free(struct client *client)
 
 static void refuse_long(struct client *client)
 {
-	struct evbuffer *in = bufferevent_get_input(client->bev);
 	struct control_answer answer = {client};
 
 	control_fail(&answer, "the request is longer than %d octets", CONTROL_REQUEST_MAX);
+	client->refused = true;
+}
+
+/* Closing at once would cost a client that is still sending the answer that says why. It sees the
+ * end of our side instead, and is waited for, within bounds. */
+static void discard(struct client *client)
+{
+	struct evbuffer *in = bufferevent_get_input(client->bev);
+	bool written = evbuffer_get_length(out_of(client)) == 0;
+
+	client->discarded += evbuffer_get_length(in);
 	evbuffer_drain(in, evbuffer_get_length(in));
-	bufferevent_disable(client->bev, EV_READ);
-	client->ending = true;
+	if (client->discarded > CONTROL_DISCARD_MAX || (written && client->ending))
+		client_free(client);
+	else if (written)
+		shutdown(bufferevent_getfd(client->bev), SHUT_WR);
 }
 
 /* Answers what has been asked, as far as the client takes the answers; frees it at its end. */
@@ -243,7 +257,7 @@ static void serve(struct client *client)
 {
 	struct evbuffer *in = bufferevent_get_input(client->bev);
 
-	for (;;) {
+	while (!client->refused) {
 		size_t length;
 		char *line;
 
@@ -259,8 +273,12 @@ static void serve(struct client *client)
 			handle_line(client, line, length);
 		free(line);
 	}
-	if (evbuffer_get_length(in) > CONTROL_REQUEST_MAX)
+	if (!client->refused && evbuffer_get_length(in) > CONTROL_REQUEST_MAX)
 		refuse_long(client);
+	if (client->refused) {
+		discard(client);
+		return;
+	}
 	if (evbuffer_get_length(out_of(client)))
 		return;
 	if (client->then) {

@@ -13,8 +13,9 @@
 
 #define CONTROL_REQUEST_MAX 4096 /* octets of one request */
 #define CONTROL_CLIENTS_MAX 16
-#define CONTROL_CHUNK	    65536 /* octets of a long answer that wait for a client */
-#define CONTROL_TIMEOUT_S   30	  /* without progress */
+#define CONTROL_CHUNK	    65536     /* octets of a long answer that wait for a client */
+#define CONTROL_DISCARD_MAX (1 << 20) /* of a client that is refused */
+#define CONTROL_TIMEOUT_S   30	      /* without progress */
 
 struct event_base;
 struct control_server;
