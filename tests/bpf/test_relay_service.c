@@ -46,12 +46,14 @@ static void turn_loop(unsigned int ms)
 	event_base_loop(t.base, EVLOOP_ONCE);
 }
 
+/* The condition is asked once a turn: it may take something in. */
 #define await(condition, seconds)                                                    \
 	do {                                                                         \
 		uint64_t end_ = clock_now() + (seconds)*NSEC_PER_SEC;                \
-		while (!(condition) && clock_now() < end_)                           \
+		bool met_;                                                           \
+		while (!(met_ = (condition)) && clock_now() < end_)                  \
 			turn_loop(5);                                                \
-		if (!(condition))                                                    \
+		if (!met_)                                                           \
 			fail_msg("not within %d s: %s", (int)(seconds), #condition); \
 	} while (0)
 

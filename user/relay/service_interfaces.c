@@ -246,7 +246,7 @@ int relay_service_attach(struct relay_service *service, const char *name, bool u
 	if (rc)
 		return rc;
 	service_sets_review(service, service->nsets);
-	if (!service->naddresses)
+	if (uplink_find(service, name) && !service->naddresses)
 		log_warning("no address to listen on: %s has no global address, and amtd.conf "
 			    "names none",
 			    name);
@@ -291,7 +291,6 @@ void service_interface_changed(void *arg, const char *name, bool present)
 	interface->ifindex = present ? if_nametoindex(name) : 0;
 	if (interface->upstream && interface->ifindex)
 		upstream_add_interface(service->upstream, interface->ifindex);
-	log_info("%s %s", name, present ? "is back" : "went away");
 	if (service_addresses_sync(service, &err))
 		log_warning("%s", err.text);
 	service_sets_review(service, service->nsets);
