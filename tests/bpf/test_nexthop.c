@@ -421,6 +421,25 @@ static void many_tunnels(void **state)
 	await(record[route[1].nexthop].users == 750, 3);
 }
 
+/* More notifications than the socket holds: what was lost is asked for. */
+static void lost_notifications(void **state)
+{
+	track(1, "10.9.3.4", "10.0.1.1");
+	track(2, "10.0.1.2", "10.0.1.1");
+	await(valid(1) && valid(2), 3);
+	settle(1200);
+	/* nobody reads meanwhile */
+	net_run("for i in $(seq 12000); do echo \"route replace 172.16.0.0/24 dev up1 mtu $((1000 "
+		"+ "
+		"i %% 2))\"; done | ip -batch -");
+	net_run("ip route replace 10.9.0.0/16 via 10.0.2.2");
+	net_run("ip neigh replace 10.0.1.2 lladdr 02:00:00:00:00:55 dev up0 nud permanent");
+	net_run("ip link set up1 mtu 1400");
+	await(mac_is(1, "02:00:00:00:01:02"), 4);
+	await(mac_is(2, "02:00:00:00:00:55"), 4);
+	await(route[1].mtu == 1400, 4);
+}
+
 static void unrelated_routes(void **state)
 {
 	track(1, "10.9.3.4", "10.0.1.1");
@@ -518,6 +537,7 @@ int main(int argc, char **argv)
 		CASE(mtu_change),
 		CASE(path_mtu),
 		CASE(many_tunnels),
+		CASE(lost_notifications),
 		CASE(unrelated_routes),
 		CASE(track_again),
 		CASE(ids_run_out),

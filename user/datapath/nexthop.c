@@ -299,25 +299,34 @@ static void resync(struct nexthops *nh)
 		log_debug("links cannot be read: %s", strerror(-err));
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+/* Reads what is there, at most READS times; returns whether nothing is left. */
+static bool read_notifications(struct nexthops *nh)
 {
 	char buf[READ_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
-	struct nexthops *nh = arg;
 	unsigned int reads;
 	ssize_t len;
 
 	for (reads = 0; reads < READS; reads++) {
-		len = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+		len = recv(nh->fd, buf, sizeof(buf), MSG_DONTWAIT);
 		if (len < 0 && errno == ENOBUFS)
-			nh->lost = true; /* read on: what is left is still true */
+			nh->lost = true;
 		else if (len <= 0)
-			break;
-		else
+			return true;
+		else if (!nh->lost) /* else all is asked for anyway */
 			mnl_cb_run(buf, (size_t)len, 0, 0, notified, nh);
 	}
+	return false;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct nexthops *nh = arg;
+	bool empty = read_notifications(nh);
+
 	if (nh->nchanged)
 		mark_changed(nh);
-	if (nh->lost)
+	/* once notifications are lost the kernel drops all of them until the socket is empty */
+	if (nh->lost && empty)
 		resync(nh);
 }
 
@@ -355,7 +364,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	struct nexthops *nh = arg;
 
 	if (nh->lost)
-		resync(nh);
+		on_readable(nh->fd, EV_READ, nh);
 	refresh_some(nh);
 	neighbours_tick(nh->neighbours, clock_now());
 }

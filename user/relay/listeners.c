@@ -2,6 +2,7 @@
 #include "relay/listeners.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 void listeners_parse_igmp(FILE *file, listeners_fn fn, void *arg)
 {
@@ -28,7 +29,8 @@ void listeners_parse_igmp6(FILE *file, listeners_fn fn, void *arg)
 	char line[256], hex[33];
 
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%u %*s %32[0-9a-f] %u", &ifindex, hex, &users) != 3)
+		if (sscanf(line, "%u %*s %32[0-9a-f] %u", &ifindex, hex, &users) != 3 ||
+		    strlen(hex) != 32)
 			continue;
 		for (i = 0; i < 16 && sscanf(hex + 2 * i, "%2x", &octet) == 1; i++)
 			addr.bytes[i] = (uint8_t)octet;
