@@ -28,7 +28,6 @@
 	X(HEADROOM, "no room in front of the packet for the outer header")                        \
 	X(REDIRECT_FAILED, "the broadcast could not be started")                                  \
 	X(CURSOR_LOST, "copies dropped because their packet's cursor was gone")                   \
-	X(SURPLUS, "surplus copies of a recirculation broadcast, dropped on purpose")             \
 	X(NEXTHOP_UNRESOLVED, "copies dropped because the next hop had no MAC address")           \
 	X(ENDPOINT_INVALID, "blocks dropped because their endpoint was gone")                     \
 	X(CHECKSUM_UNFINISHED, "packets from a local sender whose UDP checksum was not finished") \

@@ -327,14 +327,17 @@ static void clear_counters(struct path *path)
 void path_reset(struct path *path)
 {
 	int groups = bpf_map__fd(path->xdp->maps.groups);
+	struct amt_event_rate rate = {};
 	uint8_t frame[FRAME_MAX];
 	struct amt_group_key key;
+	uint32_t zero = 0;
 
 	while (!bpf_map_get_next_key(groups, NULL, &key))
 		bpf_map_delete_elem(groups, &key);
 	for (unsigned int uplink = 0; uplink < PATH_UPLINKS; uplink++)
 		while (path_receive(path, uplink, frame, 10))
 			continue;
+	bpf_map_update_elem(bpf_map__fd(path->xdp->maps.event_rate), &zero, &rate, 0);
 	path->next_block = path->next_slot = 0;
 	path->config = (struct amt_config){
 		.schema = AMT_SCHEMA_VERSION,
