@@ -6,13 +6,13 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
+#include "control/arguments.h"
 #include "control/client.h"
 #include "control/listen.h"
 #include "control/render.h"
@@ -25,135 +25,19 @@ struct session {
 	const char *instance;
 	bool json;
 	struct control_client *client;
-	unsigned int top_count; /* of screens; 0: until interrupted */
-	unsigned int drain_s;
+	struct arguments arguments;
 };
 
 struct command {
 	const char *name, *arguments, *help, *example;
 	/* Fills in the request from argv; false: wrong usage, and said so. */
-	bool (*parse)(struct session *session, int argc, char **argv, json_t *request);
+	bool (*parse)(struct arguments *arguments, int argc, char **argv, json_t *request);
 	void (*render)(const json_t *answer, FILE *out);
 	/* Instead of one request, one answer. Returns an exit status. */
 	int (*run)(struct session *session, const struct command *command, json_t *request);
 };
 
 static const struct command commands[];
-
-/* ---- words of the command line ---- */
-
-static bool usage_error(const char *format, const char *what)
-{
-	fprintf(stderr, "amt-ctl: ");
-	fprintf(stderr, format, what);
-	fprintf(stderr, "; see amt-ctl help\n");
-	return false;
-}
-
-static bool parse_number(const char *text, unsigned long max, unsigned int *number)
-{
-	char *end;
-	unsigned long value;
-
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end || errno || value > max)
-		return usage_error("'%s' is no number that is possible here", text);
-	*number = (unsigned int)value;
-	return true;
-}
-
-static bool parse_nothing(struct session *session, int argc, char **argv, json_t *request)
-{
-	return argc == 0 || usage_error("'%s' is too much", argv[0]);
-}
-
-static bool parse_one(const char *name, int argc, char **argv, json_t *request)
-{
-	if (argc > 1)
-		return usage_error("'%s' is too much", argv[1]);
-	if (argc == 1 && argv[0][0] == '-')
-		return usage_error("there is no option '%s'", argv[0]);
-	if (argc == 1)
-		json_object_set_new(request, name, json_string(argv[0]));
-	return true;
-}
-
-static bool parse_tunnels(struct session *session, int argc, char **argv, json_t *request)
-{
-	return parse_one("address", argc, argv, request);
-}
-
-static bool parse_groups(struct session *session, int argc, char **argv, json_t *request)
-{
-	return parse_one("group", argc, argv, request);
-}
-
-static bool parse_stats(struct session *session, int argc, char **argv, json_t *request)
-{
-	if (argc && strcmp(argv[0], "--nonzero") == 0) {
-		json_object_set_new(request, "nonzero", json_true());
-		argc--, argv++;
-	}
-	return parse_nothing(session, argc, argv, request);
-}
-
-static bool parse_attach(struct session *session, int argc, char **argv, json_t *request)
-{
-	const char *name = NULL;
-	int i;
-
-	for (i = 0; i < argc; i++) {
-		if (strcmp(argv[i], "--upstream") == 0 || strcmp(argv[i], "--uplink") == 0)
-			json_object_set_new(request, argv[i] + 2, json_true());
-		else if (strcmp(argv[i], "--mode") == 0 && i + 1 < argc)
-			json_object_set_new(request, "mode", json_string(argv[++i]));
-		else if (strncmp(argv[i], "--mode=", 7) == 0)
-			json_object_set_new(request, "mode", json_string(argv[i] + 7));
-		else if (argv[i][0] == '-')
-			return usage_error("there is no option '%s'", argv[i]);
-		else if (name)
-			return usage_error("'%s' is too much: one interface at a time", argv[i]);
-		else
-			name = argv[i];
-	}
-	if (!name)
-		return usage_error("%s wants the name of an interface", "attach");
-	json_object_set_new(request, "interface", json_string(name));
-	return true;
-}
-
-static bool parse_detach(struct session *session, int argc, char **argv, json_t *request)
-{
-	if (argc != 1)
-		return usage_error("%s wants one interface, or --all", "detach");
-	if (strcmp(argv[0], "--all") == 0) {
-		json_object_set_new(request, "all", json_true());
-		return true;
-	}
-	return parse_one("interface", argc, argv, request);
-}
-
-static bool parse_top(struct session *session, int argc, char **argv, json_t *request)
-{
-	if (argc == 0)
-		return true;
-	if (argc != 2 || strcmp(argv[0], "--count") != 0)
-		return usage_error("'%s' is not possible here", argv[0]);
-	return parse_number(argv[1], 1000000, &session->top_count);
-}
-
-static bool parse_shutdown(struct session *session, int argc, char **argv, json_t *request)
-{
-	if (argc == 0)
-		return true;
-	if (argc != 2 || strcmp(argv[0], "--drain") != 0)
-		return usage_error("'%s' is not possible here", argv[0]);
-	if (!parse_number(argv[1], 86400, &session->drain_s))
-		return false;
-	json_object_set_new(request, "drain", json_integer(session->drain_s));
-	return true;
-}
 
 /* ---- asking ---- */
 
@@ -205,10 +89,11 @@ static int run_shutdown(struct session *session, const struct command *command, 
 {
 	int ret = run_plain(session, command, request);
 
-	if (ret || control_client_wait_end(session->client, session->drain_s + SHUTDOWN_S) == 0)
+	if (ret ||
+	    control_client_wait_end(session->client, session->arguments.drain_s + SHUTDOWN_S) == 0)
 		return ret;
 	fprintf(stderr, "amt-ctl: amtd has not ended after %u s; look into its log\n",
-		session->drain_s + SHUTDOWN_S);
+		session->arguments.drain_s + SHUTDOWN_S);
 	return EXIT_ERROR;
 }
 
@@ -247,13 +132,13 @@ static int run_top(struct session *session, const struct command *command, json_
 
 	json_decref(request);
 	if (session->json) {
-		usage_error("%s is for people; programs ask status and groups", "top");
+		arguments_error("%s is for people; programs ask status and groups", "top");
 		return EXIT_USAGE;
 	}
 	ret = sample_take(session, &before);
 	if (ret)
 		return ret;
-	for (n = 0; !session->top_count || n < session->top_count; n++) {
+	for (n = 0; !session->arguments.top_count || n < session->arguments.top_count; n++) {
 		sleep(1);
 		ret = sample_take(session, &after);
 		if (ret)
@@ -305,7 +190,7 @@ static int help(int argc, char **argv)
 		return 0;
 	}
 	if (argc > 1 || !command) {
-		usage_error("there is no command '%s'", argv[argc > 1]);
+		arguments_error("there is no command '%s'", argv[argc > 1]);
 		return EXIT_USAGE;
 	}
 	printf("amt-ctl %s %s\n  %s\nexample: %s\n", command->name, command->arguments,
@@ -315,25 +200,25 @@ static int help(int argc, char **argv)
 
 static const struct command commands[] = {
 	{"status", "", "what is attached, how many tunnels and groups (the default)",
-	 "amt-ctl status", parse_nothing, render_status, run_plain},
+	 "amt-ctl status", arguments_nothing, render_status, run_plain},
 	{"attach", "IFACE [--upstream|--uplink] [--mode auto|xdp|tc]",
 	 "serve an interface; neither flag: both, a one-armed relay",
-	 "amt-ctl attach eth1 --upstream", parse_attach, render_interfaces, run_plain},
-	{"detach", "IFACE|--all", "leave an interface, or all", "amt-ctl detach eth1", parse_detach,
-	 render_detached, run_plain},
+	 "amt-ctl attach eth1 --upstream", arguments_attach, render_interfaces, run_plain},
+	{"detach", "IFACE|--all", "leave an interface, or all", "amt-ctl detach eth1",
+	 arguments_detach, render_detached, run_plain},
 	{"tunnels", "[ADDRESS]", "gateways served; with an address, what it has joined",
-	 "amt-ctl tunnels 203.0.113.9", parse_tunnels, render_tunnels, run_plain},
+	 "amt-ctl tunnels 203.0.113.9", arguments_tunnels, render_tunnels, run_plain},
 	{"groups", "[GROUP]", "channels forwarded; with a group, to whom",
-	 "amt-ctl groups 232.1.1.1", parse_groups, render_groups, run_plain},
+	 "amt-ctl groups 232.1.1.1", arguments_groups, render_groups, run_plain},
 	{"stats", "[--nonzero]", "every counter and drop reason", "amt-ctl stats --nonzero",
-	 parse_stats, render_stats, run_plain},
-	{"top", "[--count N]", "rates, refreshed each second", "amt-ctl top", parse_top, NULL,
+	 arguments_stats, render_stats, run_plain},
+	{"top", "[--count N]", "rates, refreshed each second", "amt-ctl top", arguments_top, NULL,
 	 run_top},
-	{"maps", "", "pinned maps: path and what each holds", "amt-ctl maps", parse_nothing,
+	{"maps", "", "pinned maps: path and what each holds", "amt-ctl maps", arguments_nothing,
 	 render_maps, run_plain},
 	{"shutdown", "[--drain SECONDS]",
 	 "end amtd, all tunnels and the packet path (a plain stop keeps the packets flowing)",
-	 "amt-ctl shutdown --drain 60", parse_shutdown, NULL, run_shutdown},
+	 "amt-ctl shutdown --drain 60", arguments_shutdown, NULL, run_shutdown},
 	{"help", "[COMMAND]", "this list, or one command with an example", "amt-ctl help attach",
 	 NULL, NULL, NULL},
 	{0},
@@ -373,14 +258,14 @@ static int run_command(struct session *session, int argc, char **argv)
 	json_t *request;
 
 	if (!command) {
-		usage_error("there is no command '%s'", name);
+		arguments_error("there is no command '%s'", name);
 		return EXIT_USAGE;
 	}
 	argc -= argc > 0;
 	if (!command->run)
 		return help(argc, argv + 1);
 	request = json_pack("{ss}", "command", name);
-	if (!command->parse(session, argc, argv + 1, request)) {
+	if (!command->parse(&session->arguments, argc, argv + 1, request)) {
 		json_decref(request);
 		return EXIT_USAGE;
 	}
@@ -431,7 +316,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (!instance_is_valid(session.instance)) {
-		usage_error("'%s' is no name of an instance", session.instance);
+		arguments_error("'%s' is no name of an instance", session.instance);
 		return EXIT_USAGE;
 	}
 	ret = run_command(&session, argc - optind, argv + optind);
