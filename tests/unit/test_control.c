@@ -346,6 +346,47 @@ static void vanishing_client(void **state)
 	assert_int_equal(thens, 1); /* what was asked for happens */
 }
 
+static void wait_ms(int ms)
+{
+	while (ms-- > 0) {
+		turn();
+		poll(NULL, 0, 1);
+	}
+}
+
+static void impatience(void **state)
+{
+	static const struct timeval short_time = {.tv_usec = 400000};
+	char buf[4096];
+	int silent, partial, stalled, slow, i;
+
+	control_server_set_patience(server, &short_time);
+	silent = dial();
+	partial = dial();
+	stalled = dial();
+	say(partial, "{\"comm", 6);
+	say(stalled, "{\"command\":\"rows\"}\n", 19);
+	assert_int_equal(control_server_clients(server), 3);
+	for (i = 0; i < 500 && control_server_clients(server); i++)
+		wait_ms(10);
+	assert_int_equal(control_server_clients(server), 0);
+	assert_int_equal(rows_freed, 1);
+	close(silent);
+	close(partial);
+	close(stalled);
+	/* slow but steady: waiting for the rest of an answer is not being idle */
+	slow = dial();
+	say(slow, "{\"command\":\"rows\"}\n", 19);
+	for (i = 0; i < 20; i++) {
+		wait_ms(40);
+		assert_true(recv(slow, buf, sizeof(buf), MSG_DONTWAIT) > 0);
+		while (recv(slow, buf, sizeof(buf), MSG_DONTWAIT) > 0 && i % 2)
+			;
+	}
+	assert_int_equal(control_server_clients(server), 1);
+	close(slow);
+}
+
 static void then_after_the_answer(void **state)
 {
 	int fd = dial();
@@ -454,19 +495,13 @@ static void instance_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(answers),
-		TEST(wrong_requests),
-		TEST(split_and_joined),
-		TEST(too_long),
-		TEST(endless),
-		TEST(half_closed),
-		TEST(long_answer),
-		TEST(vanishing_client),
-		TEST(then_after_the_answer),
-		TEST(too_many),
-		TEST(second_server),
-		TEST(own_client),
-		cmocka_unit_test(instance_names),
+		TEST(answers),		TEST(wrong_requests),
+		TEST(split_and_joined), TEST(too_long),
+		TEST(endless),		TEST(half_closed),
+		TEST(long_answer),	TEST(vanishing_client),
+		TEST(impatience),	TEST(then_after_the_answer),
+		TEST(too_many),		TEST(second_server),
+		TEST(own_client),	cmocka_unit_test(instance_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,7 @@ struct control_server {
 	struct event *accept;
 	int fd;
 	char *path;
+	struct timeval patience;
 };
 
 static struct evbuffer *out_of(const struct client *client)
@@ -329,7 +330,6 @@ unsigned int control_server_clients(const struct control_server *server)
 
 static struct client *client_new(struct control_server *server, int fd)
 {
-	static const struct timeval patience = {.tv_sec = CONTROL_TIMEOUT_S};
 	struct client *client = calloc(1, sizeof(*client));
 
 	if (!client)
@@ -343,7 +343,7 @@ static struct client *client_new(struct control_server *server, int fd)
 	bufferevent_setcb(client->bev, on_input, on_output, on_event, client);
 	bufferevent_setwatermark(client->bev, EV_READ, 0, CONTROL_REQUEST_MAX + 1);
 	bufferevent_setwatermark(client->bev, EV_WRITE, CONTROL_CHUNK / 4, 0);
-	bufferevent_set_timeouts(client->bev, &patience, &patience);
+	bufferevent_set_timeouts(client->bev, &server->patience, &server->patience);
 	return client;
 }
 
@@ -407,6 +407,7 @@ int control_server_open(struct control_server **out, struct event_base *base, co
 	server->commands = commands;
 	server->arg = arg;
 	server->fd = -1;
+	server->patience.tv_sec = CONTROL_TIMEOUT_S;
 	if (path)
 		ret = start_accepting(server, path, err);
 	if (ret) {
@@ -415,6 +416,11 @@ int control_server_open(struct control_server **out, struct event_base *base, co
 	}
 	*out = server;
 	return 0;
+}
+
+void control_server_set_patience(struct control_server *server, const struct timeval *patience)
+{
+	server->patience = *patience;
 }
 
 void control_server_close(struct control_server *server)

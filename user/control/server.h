@@ -9,6 +9,7 @@
 #define AMT_CONTROL_SERVER_H
 
 #include <jansson.h>
+#include <sys/time.h>
 #include "base/error.h"
 
 #define CONTROL_REQUEST_MAX 4096 /* octets of one request */
@@ -53,6 +54,8 @@ int control_server_open(struct control_server **out, struct event_base *base, co
 void control_server_close(struct control_server *server);
 /* Serves a connected socket, which it takes. */
 int control_server_add(struct control_server *server, int fd);
+/* How long clients from now on may be without progress, in place of CONTROL_TIMEOUT_S. */
+void control_server_set_patience(struct control_server *server, const struct timeval *patience);
 unsigned int control_server_clients(const struct control_server *server);
 
 #endif
