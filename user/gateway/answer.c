@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Membership Queries (RFC 7450 5.2.3.5.4): what is accepted, what it tells about the relay and
+ * about our own endpoint, and its general query on the way to the host's stack.
+ */
+#include <string.h>
+#include "base/counters.h"
+#include "gateway/engine.h"
+#include "proto/query.h"
+
+#define INTERVAL_DEFAULT   125 /* R-111, for a QQIC of zero */
+#define ROBUSTNESS_DEFAULT 2   /* R-112, for a QRV of zero (RFC 3376 4.1.6) */
+
+/* A Query with its general query taken apart. */
+struct answer {
+	const struct amt_message *msg;
+	size_t len; /* of the datagram alone */
+	struct query_params params;
+	unsigned int which;
+};
+
+/* The checks of R-39 in an order that tells most. */
+static bool answer_read(const struct gateway *g, const struct amt_sockaddr *peer,
+			const struct amt_message *msg, struct answer *out)
+{
+	const struct cycle *cycle = g->link.cycle;
+	bool mld;
+	int len;
+
+	if (!g->link.known) {
+		counter_add(AMT_COUNT_GATEWAY_NOT_AWAITED, 1);
+		return false;
+	}
+	if (!sockaddr_equal(peer, &g->link.relay)) {
+		counter_add(AMT_COUNT_GATEWAY_WRONG_PEER, 1);
+		return false;
+	}
+	for (out->which = 0; out->which < CYCLES; out->which++)
+		if (cycle[out->which].phase != CYCLE_OFF && cycle[out->which].nonce == msg->nonce)
+			break;
+	if (out->which == CYCLES) {
+		counter_add(AMT_COUNT_GATEWAY_WRONG_NONCE, 1);
+		return false;
+	}
+	if (cycle[out->which].phase != CYCLE_WAITING) { /* */
+		counter_add(AMT_COUNT_GATEWAY_NOT_AWAITED, 1);
+		return false;
+	}
+	len = query_parse(msg->datagram, msg->datagram_len, &mld, &out->params);
+	if (len < 0) { /* */
+		counter_add(AMT_COUNT_GATEWAY_BAD_QUERY, 1);
+		return false;
+	}
+	if (mld != (out->which == CYCLE_MLD)) {
+		counter_add(AMT_COUNT_GATEWAY_WRONG_PROTOCOL, 1);
+		return false;
+	}
+	out->msg = msg;
+	out->len = (size_t)len;
+	return true;
+}
+
+/* */
+static uint64_t query_timer(const struct gateway *g, const struct cycle *cycle)
+{
+	unsigned int seconds = cycle->interval_s;
+
+	if (g->options.keepalive && g->options.keepalive < seconds)
+		seconds = g->options.keepalive;
+	return seconds * NSEC_PER_SEC;
+}
+
+/* */
+static void save(struct gateway *g, uint64_t now, const struct answer *answer)
+{
+	struct cycle *cycle = &g->link.cycle[answer->which];
+	const struct amt_message *msg = answer->msg;
+
+	cycle->phase = CYCLE_ANSWERED;
+	cycle->interval_s =
+		answer->params.interval_s ? answer->params.interval_s : INTERVAL_DEFAULT;
+	cycle->robustness =
+		answer->params.robustness ? answer->params.robustness : ROBUSTNESS_DEFAULT;
+	cycle->due = now + query_timer(g, cycle);
+	cycle->given = (struct credentials){
+		.valid = true,
+		.endpoint_known = msg->gateway_present,
+		.ecn = cycle->ecn,
+		.linux_p = cycle->linux_p,
+		.nonce = msg->nonce,
+		.endpoint = msg->gateway,
+	};
+	memcpy(cycle->given.mac, msg->mac, AMT_MAC_LEN);
+	g->link.handshake_ns = now - cycle->sent_ns;
+	g->link.limit = msg->limit;
+	g->link.endpoint = msg->gateway;
+	g->unreachable = 0;
+	g->rounds = 0;
+	report_set_interval(g);
+}
+
+/* Keeps what worked (Q-15). A Request of the other protocol that still tries another form is put
+ * into the right one: the relay takes E as true of the whole tunnel. */
+static void remember(struct gateway *g, uint64_t now, const struct answer *answer)
+{
+	struct memory *memory = memory_of(g, now, &g->link.relay.addr);
+	const struct cycle *cycle = &g->link.cycle[answer->which];
+	const struct cycle *other = &g->link.cycle[!answer->which];
+
+	if (answer->which == CYCLE_MLD)
+		memory->linux_p = cycle->linux_p ? HABIT_YES : HABIT_NO;
+	if (g->options.ecn)
+		memory->ecn = cycle->ecn ? HABIT_YES : HABIT_NO;
+	if (other->phase == CYCLE_WAITING && other->ecn != cycle->ecn)
+		cycle_start(g, now, !answer->which);
+}
+
+/* The other protocol's MAC is for the endpoint that we no longer have, so it asks anew. */
+static void check_endpoint(struct gateway *g, uint64_t now, const struct answer *answer)
+{
+	const struct credentials *reported = &g->link.reported;
+
+	if (!g->options.teardown_repeats || !answer->msg->gateway_present || !reported->valid ||
+	    !reported->endpoint_known ||
+	    sockaddr_equal(&reported->endpoint, &answer->msg->gateway))
+		return;
+	counter_add(AMT_COUNT_GATEWAY_ENDPOINT_CHANGED, 1);
+	farewell_say(g, now, &g->link);
+	if (g->link.cycle[!answer->which].phase == CYCLE_ANSWERED)
+		cycle_start(g, now, !answer->which);
+}
+
+/* R-46, R-193. With groups reported, it goes on for want of another; without, the relay would not
+ * take the first. */
+static bool leave_limited(struct gateway *g, uint64_t now)
+{
+	counter_add(AMT_COUNT_GATEWAY_LIMIT, 1);
+	if (g->link.reported.valid && !selection_other(g, now))
+		return false;
+	link_leave(g, now, g->options.hold_down_limit, "relay at its limit", false);
+	return true;
+}
+
+/* A relay that is found again keeps what it has of us. */
+static void inherit(struct gateway *g)
+{
+	if (g->link.up || !g->old.known || !sockaddr_equal(&g->old.relay, &g->link.relay))
+		return;
+	g->link.reported = g->old.reported;
+	memset(&g->old, 0, sizeof(g->old));
+}
+
+/* The first Query of a link: data is taken from it, and the relay before it is told to stop. */
+static void link_up(struct gateway *g, uint64_t now)
+{
+	g->link.up = true;
+	g->state = GATEWAY_UP;
+	farewell_say(g, now, &g->old); /* */
+	memset(&g->old, 0, sizeof(g->old));
+	absence_restart(g);
+}
+
+static bool is_link_local(const struct amt_addr *addr)
+{
+	return addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80;
+}
+
+/* Exactly the inner datagram (R-42). Any source is accepted (R-43), but host stacks want link-local
+ * ones in MLD (RFC 3810 5.1.14): then the same query is put into a datagram that has one. */
+static void pass_on(struct gateway *g, const struct answer *answer)
+{
+	bool mld = answer->which == CYCLE_MLD;
+	struct query_params params = answer->params;
+	uint8_t buf[QUERY_MLD_LEN];
+	int len;
+
+	if (!mld || is_link_local(&params.source)) {
+		g->edge.query(g->edge.arg, mld, answer->msg->datagram, answer->len);
+		return;
+	}
+	addr_parse("fe80::1", &params.source);
+	params.robustness = g->link.cycle[CYCLE_MLD].robustness;
+	len = query_write(true, &params, buf, sizeof(buf));
+	if (len < 0)
+		return;
+	counter_add(AMT_COUNT_GATEWAY_QUERY_REWRITTEN, 1);
+	g->edge.query(g->edge.arg, true, buf, (size_t)len);
+}
+
+static bool relay_ecn(const struct gateway *g)
+{
+	return g->link.cycle[CYCLE_IGMP].given.ecn || g->link.cycle[CYCLE_MLD].given.ecn;
+}
+
+void query_receive(struct gateway *g, uint64_t now, const struct amt_sockaddr *peer,
+		   const struct amt_message *msg)
+{
+	struct answer answer;
+	bool before = relay_ecn(g), was_up = g->link.up;
+
+	counter_add(AMT_COUNT_QUERY_RECEIVED, 1);
+	if (!answer_read(g, peer, msg, &answer))
+		return;
+	counter_add(AMT_COUNT_QUERY_ACCEPTED, 1);
+	save(g, now, &answer);
+	remember(g, now, &answer);
+	inherit(g);
+	check_endpoint(g, now, &answer);
+	if (msg->limit && leave_limited(g, now))
+		return;
+	if (!was_up)
+		link_up(g, now);
+	if (!was_up || relay_ecn(g) != before)
+		link_tell(g);
+	pass_on(g, &answer);
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The host's own reports on their way into Updates (RFC 7450 5.2.3.6), and what they say the host
+ * has joined.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include "base/counters.h"
+#include "gateway/engine.h"
+#include "proto/report.h"
+
+#define RESPONSE_INTERVAL_S 10 /* */
+#define GMI_DEFAULT_S	    260
+
+static void tell_wanted(void *arg, const struct wish_change *change)
+{
+	const struct gateway *g = arg;
+
+	if (g->edge.wanted)
+		g->edge.wanted(g->edge.arg, change);
+}
+
+void report_set_interval(struct gateway *g)
+{
+	uint64_t longest = 0;
+	unsigned int i;
+
+	for (i = 0; i < CYCLES; i++) {
+		const struct cycle *cycle = &g->link.cycle[i];
+		uint64_t gmi =
+			(uint64_t)cycle->robustness * cycle->interval_s + RESPONSE_INTERVAL_S;
+
+		if (cycle->given.valid && gmi > longest)
+			longest = gmi;
+	}
+	g->membership_config.gmi_ns = (longest ? longest : GMI_DEFAULT_S) * NSEC_PER_SEC;
+}
+
+uint64_t report_tick(struct gateway *g, uint64_t now)
+{
+	return membership_expire(g->membership, now, tell_wanted, g);
+}
+
+/* Groups that no relay may be asked for. */
+static bool is_local(const struct report_record *record)
+{
+	return !addr_is_multicast(&record->group) || addr_is_multicast_local(&record->group);
+}
+
+struct cut {
+	unsigned int kept, sources, local;
+};
+
+static struct cut cut_count(struct report report)
+{
+	struct cut cut = {0};
+	struct report_record record;
+
+	while (report_next(&report, &record, NULL)) {
+		if (is_local(&record)) {
+			cut.local++;
+			continue;
+		}
+		cut.kept++;
+		cut.sources += record.nsources;
+	}
+	return cut;
+}
+
+/* The report without records of link-local groups, where the Update will have its datagram. */
+static int cut_write(struct gateway *g, struct report report, const struct cut *cut)
+{
+	struct report_build *records = calloc(cut->kept, sizeof(*records));
+	struct amt_addr *sources = calloc(cut->sources + 1, sizeof(*sources)), *at = sources;
+	struct report_record record;
+	unsigned int n = 0, i;
+	int len = -ENOMEM;
+
+	while (records && sources && report_next(&report, &record, NULL)) {
+		if (is_local(&record))
+			continue;
+		records[n++] =
+			(struct report_build){record.type, record.group, at, record.nsources};
+		for (i = 0; i < record.nsources; i++)
+			*at++ = report_source(&record, i);
+	}
+	if (n)
+		len = report_write(report.ipv6, &report.source, records, n,
+				   g->out + AMT_UPDATE_DATAGRAM, DATAGRAM_MAX);
+	free(records);
+	free(sources);
+	return len;
+}
+
+static void join(struct gateway *g, uint64_t now, struct report report)
+{
+	struct report_record record;
+
+	while (report_next(&report, &record, NULL))
+		if (!is_local(&record))
+			membership_apply(g->membership, &g->membership_config, now, &record,
+					 tell_wanted, g);
+}
+
+/* nonce and MAC of the last Query. */
+static int update_write(struct gateway *g, const struct link *link, unsigned int which,
+			const void *datagram, size_t len)
+{
+	const struct credentials *given = &link->cycle[which].given;
+	struct amt_message msg = {
+		.type = AMT_UPDATE,
+		.nonce = given->nonce,
+		.datagram = datagram,
+		.datagram_len = len,
+	};
+	unsigned int i;
+
+	for (i = 0; i < AMT_MAC_LEN; i++)
+		msg.mac[i] = given->mac[i];
+	counter_add(AMT_COUNT_UPDATE_SENT, 1);
+	return gateway_send(g, &link->relay, &msg);
+}
+
+int update_send(struct gateway *g, struct link *link, unsigned int which, const void *datagram,
+		size_t len)
+{
+	int rc = update_write(g, link, which, datagram, len);
+
+	link->reported = link->cycle[which].given;
+	return rc;
+}
+
+/* The relay that has answered for this protocol: the one in use, or the one that it is to replace.
+ */
+static struct link *link_for(struct gateway *g, unsigned int which)
+{
+	if (g->link.known && g->link.cycle[which].given.valid)
+		return &g->link;
+	return g->old.known && g->old.cycle[which].given.valid ? &g->old : NULL;
+}
+
+static void report_carry(struct gateway *g, uint64_t now, struct link *link, unsigned int which,
+			 const void *datagram, size_t len)
+{
+	int rc = update_send(g, link, which, datagram, len);
+
+	if (membership_is_empty(g->membership))
+		link->reported.valid = false; /* the relay keeps nothing for us any more */
+	/* a new cycle will tell all that this Update did not. */
+	if ((gateway_is_no_route(rc) || rc == -ECONNREFUSED) && link == &g->link &&
+	    link->cycle[which].phase != CYCLE_WAITING)
+		cycle_start(g, now, which);
+}
+
+static bool report_read(const void *datagram, size_t len, struct report *report)
+{
+	const struct report_options options = {0};
+	int rc = report_parse(datagram, len, &options, report);
+
+	switch (-rc) {
+	case 0:
+		return true;
+	case AMT_COUNT_INNER_NOT_IP:
+	case AMT_COUNT_INNER_PROTOCOL:
+	case AMT_COUNT_REPORT_TYPE: /* a query of ours or of the host, or something else */
+		counter_add(AMT_COUNT_GATEWAY_REPORT_IGNORED, 1);
+		return false;
+	default:
+		counter_add((enum amt_counter) - rc, 1);
+		return false;
+	}
+}
+
+void gateway_report(struct gateway *g, uint64_t now, const void *datagram, size_t len)
+{
+	struct report report;
+	struct cut cut;
+	struct link *link;
+	int rebuilt;
+
+	if (g->state == GATEWAY_STOPPED || !report_read(datagram, len, &report))
+		return;
+	cut = cut_count(report);
+	counter_add(AMT_COUNT_GATEWAY_RECORD_LOCAL, cut.local);
+	if (!cut.kept) {
+		counter_add(AMT_COUNT_GATEWAY_REPORT_IGNORED, 1);
+		return;
+	}
+	join(g, now, report);
+	link = link_for(g, report.ipv6);
+	if (!link) { /* the Query will bring out the whole state */
+		counter_add(AMT_COUNT_GATEWAY_REPORT_EARLY, 1);
+		return;
+	}
+	if (!cut.local) {
+		report_carry(g, now, link, report.ipv6, datagram, report.len);
+		return;
+	}
+	rebuilt = cut_write(g, report, &cut);
+	if (rebuilt > 0)
+		report_carry(g, now, link, report.ipv6, g->out + AMT_UPDATE_DATAGRAM,
+			     (size_t)rebuilt);
+	else
+		counter_add(AMT_COUNT_SEND_FAILED, 1);
+}
