@@ -121,8 +121,7 @@ static void check_endpoint(struct gateway *g, uint64_t now, const struct answer 
 	const struct credentials *reported = &g->link.reported;
 
 	if (!g->options.teardown_repeats || !answer->msg->gateway_present || !reported->valid ||
-	    !reported->endpoint_known ||
-	    sockaddr_equal(&reported->endpoint, &answer->msg->gateway))
+	    !reported->endpoint_known || sockaddr_equal(&reported->endpoint, &answer->msg->gateway))
 		return;
 	counter_add(AMT_COUNT_GATEWAY_ENDPOINT_CHANGED, 1);
 	farewell_say(g, now, &g->link);

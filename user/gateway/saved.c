@@ -85,8 +85,7 @@ static void link_restore(struct link *link, const struct gateway_saved *saved)
 static bool is_saved(const struct gateway_saved *saved)
 {
 	return !addr_is_any(&saved->relay.addr) && !addr_is_multicast(&saved->relay.addr) &&
-	       saved->relay.port &&
-	       saved->reported <= REPORTED_NONE &&
+	       saved->relay.port && saved->reported <= REPORTED_NONE &&
 	       (saved->query[CYCLE_IGMP].valid || saved->query[CYCLE_MLD].valid) &&
 	       (saved->reported == REPORTED_NONE || saved->query[saved->reported].valid);
 }
