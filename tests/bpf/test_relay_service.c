@@ -372,6 +372,36 @@ static void unknown_interfaces_cannot_be_attached(void **state)
 	assert_non_null(strstr(err.text, "nosuch0"));
 }
 
+/* A change of roles that fails must not cost what was there */
+static void failed_attach_leaves_what_was(void **state)
+{
+	struct relay_service_address list[8];
+	struct datapath_interface view[4];
+	struct error err = {""};
+	struct sockaddr_in taken = {.sin_family = AF_INET, .sin_port = htons(AMT_PORT)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&taken, sizeof(taken)), 0);
+	open_service();
+	assert_int_equal(
+		relay_service_attach(t.service, "ul0", true, false, DATAPATH_MODE_AUTO, &err), 0);
+	assert_int_equal(
+		relay_service_attach(t.service, "ul0", true, true, DATAPATH_MODE_AUTO, &err),
+		-EADDRINUSE);
+	assert_non_null(strstr(err.text, "192.0.2.1:2268"));
+	assert_int_equal(datapath_interfaces(relay_service_datapath(t.service), view, 4), 1);
+	assert_true(view[0].upstream && !view[0].uplink);
+	assert_int_equal(addresses(), 0);
+	assert_int_equal(
+		relay_service_attach(t.service, "up0", false, true, DATAPATH_MODE_AUTO, &err),
+		-EADDRINUSE);
+	assert_int_equal(datapath_interfaces(relay_service_datapath(t.service), view, 4), 1);
+	close(fd);
+	assert_int_equal(
+		relay_service_attach(t.service, "ul0", true, true, DATAPATH_MODE_AUTO, &err), 0);
+	assert_int_equal(relay_service_addresses(t.service, list, 8), 2);
+}
+
 /* Everything is as before: tunnel, wishes, MAC, run-time interfaces; and packets never stop */
 static void restart_goes_on_where_it_was(void **state)
 {
@@ -562,6 +592,7 @@ int main(int argc, char **argv)
 		CASE(configured_addresses_are_the_only_ones),
 		CASE(bad_configuration_leaves_nothing_behind),
 		CASE(unknown_interfaces_cannot_be_attached),
+		CASE(failed_attach_leaves_what_was),
 		CASE(restart_goes_on_where_it_was),
 		CASE(destroy_leaves_nothing),
 		CASE(vanished_interfaces_are_taken_up_again),

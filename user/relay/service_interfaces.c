@@ -118,22 +118,23 @@ static bool still_there(const struct relay_service *service, const struct ifaddr
 	return false;
 }
 
+/* An address that cannot be had keeps nobody from the others; the first error is returned. */
 static int add_missing(struct relay_service *service, const struct ifaddrs *list, struct error *err)
 {
 	const struct ifaddrs *at;
 	struct amt_sockaddr sa;
-	int rc;
+	int rc, first = 0;
 
 	for (at = list; at; at = at->ifa_next) {
 		if (!at->ifa_addr || !uplink_find(service, at->ifa_name) ||
 		    sockaddr_from_native(at->ifa_addr, &sa) || !is_global(&sa.addr))
 			continue;
-		rc = address_add(service, &sa.addr, true, at->ifa_name, err);
+		rc = address_add(service, &sa.addr, true, at->ifa_name, first ? NULL : err);
 		/* A new IPv6 address can be bound once it is known to be unique */
-		if (rc && rc != -EADDRNOTAVAIL)
-			return rc;
+		if (rc && rc != -EADDRNOTAVAIL && !first)
+			first = rc;
 	}
-	return 0;
+	return first;
 }
 
 int service_addresses_sync(struct relay_service *service, struct error *err)
@@ -213,27 +214,42 @@ static int interface_note(struct relay_service *service, const struct service_in
 	return 0;
 }
 
+static int attach_as(struct relay_service *service, const struct service_interface *as,
+		     struct error *err)
+{
+	int rc = datapath_attach(service->datapath, as->name, as->upstream, as->uplink, as->mode,
+				 as->runtime, err);
+
+	if (!rc)
+		rc = interface_note(service, as, err);
+	if (!rc)
+		rc = service_addresses_sync(service, err);
+	return rc;
+}
+
+/* What fails leaves the interface as it was before. */
 static int attach(struct relay_service *service, const char *name, bool upstream, bool uplink,
 		  enum datapath_mode mode, bool runtime, struct error *err)
 {
-	struct service_interface as = {
-		.ifindex = if_nametoindex(name),
-		.upstream = upstream || !uplink,
-		.uplink = uplink || !upstream,
-		.runtime = runtime,
-	};
+	const struct service_interface *there = interface_find(service, name);
+	struct service_interface before = {0}, as = {
+						       .ifindex = if_nametoindex(name),
+						       .upstream = upstream || !uplink,
+						       .uplink = uplink || !upstream,
+						       .runtime = runtime,
+						       .mode = mode,
+					       };
 	int rc;
 
 	if (!as.ifindex || strlen(name) >= sizeof(as.name))
 		return error_set(err, -ENODEV, "no interface %s here; see: ip link", name);
 	strncpy(as.name, name, sizeof(as.name) - 1);
-	rc = datapath_attach(service->datapath, name, as.upstream, as.uplink, mode, runtime, err);
-	if (rc)
-		return rc;
-	rc = interface_note(service, &as, err);
-	if (!rc)
-		rc = service_addresses_sync(service, err);
-	if (rc)
+	if (there)
+		before = *there;
+	rc = attach_as(service, &as, err);
+	if (rc && before.ifindex)
+		attach_as(service, &before, NULL);
+	else if (rc)
 		relay_service_detach(service, name, NULL);
 	return rc;
 }

@@ -40,6 +40,7 @@ struct service_interface {
 	char name[IF_NAMESIZE];
 	uint32_t ifindex; /* 0: it is away */
 	bool upstream, uplink, runtime;
+	enum datapath_mode mode; /* asked for */
 };
 
 struct relay_service {

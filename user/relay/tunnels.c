@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/counters.h"
+#include "base/log.h"
 #include "proto/response_mac.h"
 #include "relay/engine.h"
 
@@ -193,6 +194,16 @@ static bool limits_allow(const struct relay *relay, const struct tunnel *tunnel)
 	return true;
 }
 
+/* For whoever follows one gateway; peers must not be able to fill a log. */
+static void tunnel_log(const struct tunnel *tunnel, const char *what)
+{
+	const struct amt_sockaddr gateway = {tunnel->key.gateway, tunnel->key.port};
+	char peer[AMT_SOCKADDR_STRLEN], local[AMT_ADDR_STRLEN];
+
+	log_debug("tunnel %s to %s: %s", addr_print(&tunnel->key.relay, local),
+		  sockaddr_print(&gateway, peer), what);
+}
+
 int tunnel_establish(struct relay *relay, struct tunnel *tunnel, uint64_t now)
 {
 	const struct amt_sockaddr gateway = {tunnel->key.gateway, tunnel->key.port};
@@ -217,6 +228,7 @@ int tunnel_establish(struct relay *relay, struct tunnel *tunnel, uint64_t now)
 		return rc;
 	}
 	counter_add(AMT_COUNT_TUNNEL_CREATED, 1);
+	tunnel_log(tunnel, tunnel->ecn ? "made, with ECN" : "made");
 	return 0;
 }
 
@@ -236,6 +248,7 @@ void tunnel_settle(struct relay *relay, struct tunnel *tunnel, uint64_t now)
 
 	if (membership_is_empty(tunnel->membership)) {
 		counter_add(AMT_COUNT_TUNNEL_LEFT, 1);
+		tunnel_log(tunnel, "ended: last group left");
 		tunnel_end(relay, tunnel);
 		return;
 	}
@@ -268,6 +281,7 @@ static void tunnel_expire(struct relay *relay, struct tunnel *tunnel, uint64_t n
 		return;
 	}
 	counter_add(AMT_COUNT_TUNNEL_EXPIRED, 1);
+	tunnel_log(tunnel, "ended: not refreshed");
 	tunnel_end(relay, tunnel);
 }
 
