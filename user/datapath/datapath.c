@@ -7,6 +7,7 @@
 #include "datapath/state.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <bpf/libbpf.h>
@@ -225,6 +226,7 @@ static int start(struct datapath *dp, struct error *err)
 		adopt_track(dp);
 		sets_refresh(dp);
 	}
+	malloc_trim(0); /* loading took tens of megabytes (the kernel's BTF) for a moment */
 	return open_events(dp, err);
 }
 
