@@ -145,6 +145,20 @@ same_names() {
 		"$(ctl stats | awk 'NR > 1 { print $1 }')"
 }
 
+manual_names_members() { # amt-ctl(8) against every member of every answer
+	local name missing="" words
+	words=$(sed -n '/^.Ss Members/,/^.Sh/p' man/amt-ctl.8 | tr -c 'a-z_' ' ')
+	for name in $(
+		for command in status maps "tunnels 192.0.2.10" "groups 239.1.1.1"; do
+			# shellcheck disable=SC2086 # a command and its argument
+			ctl --json $command
+		done | jq -r '[paths | .[] | strings] | unique[]'
+	); do
+		[[ " $words " == *" $name "* ]] || missing+=" $name"
+	done
+	same "" "$missing"
+}
+
 maps_are_pinned() {
 	local path
 	for path in $(ctl --json maps | jq -r '.maps[].path'); do
@@ -309,6 +323,7 @@ run "tables and JSON share their names" same_names
 run "maps are pinned where maps says" maps_are_pinned
 run "rubbish and too many clients" survives_rubbish
 run "SIGTERM and restart" restarts
+run "amt-ctl(8) names every member" manual_names_members
 run "SIGKILL and restart" survives_crash
 run "SIGHUP" ignores_hangup
 run "top" shows_top

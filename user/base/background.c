@@ -44,6 +44,7 @@ void background_ready(int fd)
 
 	for (i = 0; null >= 0 && i < 3; i++)
 		dup2(null, i);
+	(void)!chdir("/"); /* holds no file system that may be unmounted */
 	if (null > 2)
 		close(null);
 	(void)!write(fd, "", 1);
