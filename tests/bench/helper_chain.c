@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "bench/helper_chain.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <linux/if_link.h>
+#include "skel/bench.skel.h"
+
+#define COPIES_MAX 256
+
+static void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+static void die(const char *format, ...)
+{
+	va_list args;
+
+	fputs("bench: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+const char *chain_name(enum chain_kind kind)
+{
+	static const char *const name[] = {"xdp", "tc", "sendmmsg", "bound", "sender"};
+
+	return name[kind];
+}
+
+static void enter(const char *prefix, const char *chain, const char *part)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/run/netns/%s-%s-%s", prefix, chain, part);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWNET))
+		die("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+static int interface(const char *name)
+{
+	unsigned int ifindex = if_nametoindex(name);
+
+	if (ifindex == 0)
+		die("no interface %s", name);
+	return (int)ifindex;
+}
+
+static void attach_xdp(const char *name, struct bpf_program *program)
+{
+	int ret = bpf_xdp_attach(interface(name), bpf_program__fd(program), XDP_FLAGS_DRV_MODE,
+				 NULL);
+
+	if (ret)
+		die("cannot attach XDP to %s: %s", name, strerror(-ret));
+}
+
+static void attach_tc(const char *name, struct bpf_program *program)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = interface(name),
+			    .attach_point = BPF_TC_INGRESS);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = bpf_program__fd(program));
+	int ret = bpf_tc_hook_create(&hook);
+
+	if (ret && ret != -EEXIST)
+		die("clsact on %s: %s", name, strerror(-ret));
+	ret = bpf_tc_attach(&hook, &opts);
+	if (ret)
+		die("cannot attach TC to %s: %s", name, strerror(-ret));
+}
+
+/* The bound's devmaps: for each n a map of n entries that are all the same. */
+static void fill_bound(struct bench *programs, const char *uplink)
+{
+	static const __u32 sizes[] = {1, 4, 8, 64, 256};
+	struct bpf_devmap_val value = {
+		.ifindex = (__u32)interface(uplink),
+		.bpf_prog.fd = bpf_program__fd(programs->progs.bound_egress),
+	};
+	unsigned int i;
+	__u32 key;
+	int fd, ret;
+
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		/* The outer map was told of COPIES_MAX entries; devmaps may differ in size. */
+		fd = bpf_map_create(BPF_MAP_TYPE_DEVMAP, "bound_copies", sizeof(key),
+				    sizeof(value), sizes[i], NULL);
+		if (fd < 0)
+			die("devmap: %s", strerror(errno));
+		for (key = 0; key < sizes[i]; key++) {
+			ret = bpf_map_update_elem(fd, &key, &value, 0);
+			if (ret)
+				die("devmap entry: %s", strerror(-ret));
+		}
+		ret = bpf_map_update_elem(bpf_map__fd(programs->maps.bound_clones), &sizes[i], &fd,
+					  0);
+		if (ret)
+			die("devmap of %u: %s", sizes[i], strerror(-ret));
+		close(fd);
+	}
+}
+
+static void load(struct chain *chain, enum chain_kind kind)
+{
+	int fd, ret;
+
+	chain->programs = bench__open();
+	if (!chain->programs)
+		die("cannot open the BPF programs: %s", strerror(errno));
+	chain->programs->rodata->chain = (uint32_t)kind;
+	chain->programs->rodata->count_all = kind == CHAIN_BOUND;
+	fd = bpf_map_create(BPF_MAP_TYPE_DEVMAP, "bound_copies", sizeof(uint32_t),
+			    sizeof(struct bpf_devmap_val), COPIES_MAX, NULL);
+	if (fd < 0 || bpf_map__set_inner_map_fd(chain->programs->maps.bound_clones, fd))
+		die("devmap: %s", strerror(errno));
+	ret = bench__load(chain->programs);
+	if (ret)
+		die("cannot load the BPF programs: %s", strerror(-ret));
+	close(fd);
+}
+
+static void map_counter(struct chain *chain, enum chain_kind kind)
+{
+	void *memory = mmap(NULL, (size_t)getpagesize(), PROT_READ, MAP_SHARED,
+			    bpf_map__fd(chain->programs->maps.arrived), 0);
+
+	if (memory == MAP_FAILED)
+		die("cannot map the counter: %s", strerror(errno));
+	chain->arrived = (volatile uint64_t *)memory + kind;
+}
+
+static int open_socket(void)
+{
+	struct ip_mreqn out = {.imr_ifindex = interface("src0")};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), ttl = 8, none = 0;
+
+	if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &out, sizeof(out)) ||
+	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &ttl, sizeof(ttl)) ||
+	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_LOOP, &none, sizeof(none)))
+		die("socket: %s", strerror(errno));
+	return fd;
+}
+
+/* Frames of XDP transmit are dropped by XDP, packets of the stack by TC: each where it is
+ * cheapest, since the one would be turned into the other at some expense. */
+void chain_open(struct chain *chain, const char *prefix, enum chain_kind kind)
+{
+	chain->kind = kind;
+	chain->name = chain_name(kind);
+	load(chain, kind);
+	enter(prefix, chain->name, "gw");
+	if (kind == CHAIN_XDP || kind == CHAIN_BOUND)
+		attach_xdp("gw0", chain->programs->progs.receive_xdp);
+	else if (kind != CHAIN_SENDER)
+		attach_tc("gw0", chain->programs->progs.receive_tc);
+	enter(prefix, chain->name, "relay");
+	if (kind == CHAIN_BOUND) {
+		fill_bound(chain->programs, "down0");
+		attach_xdp("up0", chain->programs->progs.bound_ingress);
+	} else if (kind == CHAIN_SENDER) {
+		attach_xdp("up0", chain->programs->progs.sender_only);
+	}
+	enter(prefix, chain->name, "src");
+	chain->fd = open_socket();
+	map_counter(chain, kind);
+}
+
+void chain_close(struct chain *chain)
+{
+	close(chain->fd);
+	bench__destroy(chain->programs);
+}

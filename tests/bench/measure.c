@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a copy costs on each path, measured in one run and interleaved; called by tests/bench/run,
+ * which has made the chains (see helper_chain.h). Writes JSON rows to standard output.
+ *   measure [-r ROUNDS] [-R PID] PREFIX PATH:N[,N...]...
+ * PATH is xdp, tc, sendmmsg or bound; -R is the process of the sendmmsg relay.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <jansson.h>
+#include "bench/helper_chain.h"
+#include "bench/helper_train.h"
+
+#define SERIES_MAX     64
+#define CPUS_MAX       64
+#define TRAINS_A_ROUND 4
+
+static const unsigned int payloads[] = {64, 1316};
+
+struct measurement {
+	struct chain chains[CHAINS];
+	bool used[CHAINS];
+	struct series *series[SERIES_MAX];
+	unsigned int n;
+	struct series *sender[2]; /* by payload */
+	int relay_pid;
+};
+
+static void die(const char *what)
+{
+	fprintf(stderr, "measure: %s\n", what);
+	exit(1);
+}
+
+static struct series *add_series(struct measurement *m, enum chain_kind kind, unsigned int payload,
+				 unsigned int n)
+{
+	struct series *series = calloc(1, sizeof(*series));
+
+	if (!series || m->n == SERIES_MAX)
+		die("too many series");
+	series->chain = &m->chains[kind];
+	series->payload = payload;
+	series->n = n;
+	m->used[kind] = true;
+	m->series[m->n++] = series;
+	return series;
+}
+
+/* "xdp:1,8,64": both payloads of each. */
+static void add_path(struct measurement *m, char *text)
+{
+	char *numbers = strchr(text, ':'), *number, *save = NULL;
+	enum chain_kind kind;
+	unsigned int i;
+
+	if (!numbers)
+		die("say PATH:N");
+	*numbers++ = '\0';
+	for (kind = 0; kind < CHAIN_SENDER && strcmp(chain_name(kind), text); kind++)
+		;
+	if (kind == CHAIN_SENDER)
+		die("a path is xdp, tc, sendmmsg or bound");
+	for (number = strtok_r(numbers, ",", &save); number; number = strtok_r(NULL, ",", &save))
+		for (i = 0; i < 2; i++)
+			add_series(m, kind, payloads[i], (unsigned int)atoi(number));
+}
+
+/* ---- which core serves a group ---- */
+
+/* Context switches so far of the packet path's thread on each CPU ("cpumap/CPU/map:ID"). */
+static void count_switches(uint64_t switches[CPUS_MAX])
+{
+	char path[300], line[128];
+	struct dirent *entry;
+	DIR *proc = opendir("/proc");
+	unsigned int cpu;
+	FILE *status;
+	bool ours;
+
+	memset(switches, 0, CPUS_MAX * sizeof(*switches));
+	while (proc && (entry = readdir(proc))) {
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/status", entry->d_name);
+		status = fopen(path, "re");
+		for (ours = false, cpu = 0; status && fgets(line, sizeof(line), status);) {
+			unsigned long long n;
+
+			if (sscanf(line, "Name:\tcpumap/%u/", &cpu) == 1 && cpu < CPUS_MAX)
+				ours = true;
+			else if (ours && sscanf(line, "voluntary_ctxt_switches: %llu", &n) == 1)
+				switches[cpu] += n;
+		}
+		if (status)
+			fclose(status);
+	}
+	if (proc)
+		closedir(proc);
+}
+
+static int any_cpu(void)
+{
+	cpu_set_t set;
+	int cpu;
+
+	sched_getaffinity(0, sizeof(set), &set);
+	for (cpu = 0; cpu < CPUS_MAX - 1 && !CPU_ISSET(cpu, &set); cpu++)
+		;
+	return cpu;
+}
+
+static int serving_cpu(struct measurement *m, unsigned int n)
+{
+	uint64_t before[CPUS_MAX], after[CPUS_MAX], most = 0;
+	struct series probe = {.chain = &m->chains[CHAIN_XDP], .payload = 64, .n = n};
+	int cpu, best = any_cpu();
+
+	if (!m->used[CHAIN_XDP])
+		return best;
+	count_switches(before);
+	for (cpu = 0; cpu < 4; cpu++)
+		series_train(&probe);
+	count_switches(after);
+	for (cpu = 0; cpu < CPUS_MAX; cpu++) {
+		if (after[cpu] - before[cpu] > most) {
+			most = after[cpu] - before[cpu];
+			best = cpu;
+		}
+	}
+	return best;
+}
+
+/* ---- measuring ---- */
+
+static void run_series(struct measurement *m, struct series *series)
+{
+	unsigned int i;
+
+	pin_to(0, series->cpu);
+	if (series->chain->kind == CHAIN_SENDMMSG)
+		pin_to(m->relay_pid, series->cpu);
+	for (i = 0; i < TRAINS_A_ROUND; i++)
+		series_train(series);
+}
+
+static void warm_up(struct measurement *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->n; i++) {
+		run_series(m, m->series[i]);
+		m->series[i]->trains = 0;
+		m->series[i]->expected = m->series[i]->delivered = 0;
+	}
+}
+
+static json_t *row(struct measurement *m, struct series *series)
+{
+	double sender = series_packet_ns(m->sender[series->payload == payloads[1]]);
+
+	return json_pack("{s:s, s:i, s:i, s:f, s:f}", "path", series->chain->name, "payload",
+			 (int)series->payload, "n", (int)series->n, "ns_per_copy",
+			 series_copy_ns(series, sender), "delivered", series_delivered(series));
+}
+
+static void print(struct measurement *m)
+{
+	json_t *rows = json_array(), *all;
+	unsigned int i;
+
+	for (i = 0; i < m->n; i++)
+		if (m->series[i]->chain->kind != CHAIN_SENDER)
+			json_array_append_new(rows, row(m, m->series[i]));
+	all = json_pack("{s:o, s:{s:f, s:f}}", "rows", rows, "sender_ns", "64",
+			series_packet_ns(m->sender[0]), "1316", series_packet_ns(m->sender[1]));
+	json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+	putchar('\n');
+	json_decref(all);
+}
+
+int main(int argc, char **argv)
+{
+	static struct measurement m;
+	unsigned int round, rounds = 25, i, kind;
+	int c;
+
+	while ((c = getopt(argc, argv, "r:R:")) != -1) {
+		if (c == 'r')
+			rounds = (unsigned int)atoi(optarg);
+		else if (c == 'R')
+			m.relay_pid = atoi(optarg);
+		else
+			die("usage: measure [-r ROUNDS] [-R PID] PREFIX PATH:N[,N...]...");
+	}
+	if (argc - optind < 2)
+		die("usage: measure [-r ROUNDS] [-R PID] PREFIX PATH:N[,N...]...");
+	for (i = 0; i < 2; i++)
+		m.sender[i] = add_series(&m, CHAIN_SENDER, payloads[i], 1);
+	for (i = (unsigned int)optind + 1; i < (unsigned int)argc; i++)
+		add_path(&m, argv[i]);
+	for (kind = 0; kind < CHAINS; kind++)
+		if (m.used[kind])
+			chain_open(&m.chains[kind], argv[optind], kind);
+	for (i = 0; i < m.n; i++)
+		m.series[i]->cpu = serving_cpu(&m, m.series[i]->n);
+	warm_up(&m);
+	for (round = 0; round < rounds; round++)
+		for (i = 0; i < m.n; i++)
+			run_series(&m, m.series[i]);
+	print(&m);
+	for (kind = 0; kind < CHAINS; kind++)
+		if (m.used[kind])
+			chain_close(&m.chains[kind]);
+	for (i = 0; i < m.n; i++)
+		free(m.series[i]);
+	return 0;
+}
