@@ -42,7 +42,9 @@ BPF_OBJ  := $(BPF_SRC:bpf/%.bpf.c=$(O)/bpf/%.bpf.o)
 SKEL     := $(BPF_SRC:bpf/%.bpf.c=$(O)/skel/%.skel.h)
 UNIT     := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPFTEST  := $(patsubst tests/bpf/%.c,$(O)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
-BENCH    := $(patsubst tests/bench/%.c,$(O)/tests/bench/%,$(wildcard tests/bench/*.c))
+BENCH    := $(patsubst tests/bench/%.c,$(O)/tests/bench/%,$(filter-out %.bpf.c tests/bench/helper_%, \
+              $(wildcard tests/bench/*.c)))
+BENCH_SKEL := $(patsubst tests/bench/%.bpf.c,$(O)/skel/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_HELPERS = $(patsubst %.c,$(O)/%.o,$(wildcard tests/$(1)/helper_*.c))
 
@@ -128,7 +130,20 @@ $(UNIT) $(BPFTEST): $(O)/tests/%: $(O)/tests/%.o $$(call TEST_HELPERS,$$(subst /
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(LDLIBS)
 
-$(BENCH): $(O)/tests/%: $(O)/tests/%.o $(LIB)
+$(O)/tests/bench/%.bpf.o: tests/bench/%.bpf.c Makefile
+	$(call say,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(LLVM_STRIP) -g $@
+
+$(BENCH_SKEL): $(O)/skel/%.skel.h: $(O)/tests/bench/%.bpf.o
+	$(call say,SKEL,$@)
+	@mkdir -p $(@D)
+	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
+
+$(O)/tests/bench/helper_chain.o: $(BENCH_SKEL)
+
+$(BENCH): $(O)/tests/%: $(O)/tests/%.o $$(call TEST_HELPERS,bench) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 

@@ -105,13 +105,12 @@ net_end() {
 	local status=$? name
 	trap - EXIT INT TERM HUP
 	set +e
-	relay_stop >/dev/null 2>&1
+	disown -a # so that the shell does not tell of each that is killed
+	relays_end
 	net_kill
-	wait 2>/dev/null
 	for name in "${net_names[@]}"; do
 		ip netns del "$net_id-$name"
 	done
-	rm -rf "/sys/fs/bpf/amt/$instance" "/run/amt/$instance".*
 	if [ "$status" -ne 0 ] && [ -n "${KEEP:-}" ]; then
 		echo "$0: logs are in $net_dir" >&2
 	else
@@ -131,15 +130,32 @@ wait_for() { # wait_for SECONDS COMMAND...: until it succeeds
 
 # ---- the relay ----
 
+# Ends every relay of this run, and removes what one that is gone left behind.
+relays_end() {
+	local socket name
+	for socket in "/run/amt/$net_id.sock" "/run/amt/$net_id"-*.sock; do
+		[ -S "$socket" ] || continue
+		name=${socket##*/}
+		timeout 10 "$build/amt-ctl" -i "${name%.sock}" shutdown >/dev/null 2>&1 || true
+	done
+	net_kill
+	rm -rf "/sys/fs/bpf/amt/$net_id" "/sys/fs/bpf/amt/$net_id"-* \
+		"/run/amt/$net_id".* "/run/amt/$net_id"-*
+}
+
 ctl() { # ctl COMMAND...
 	"$build/amt-ctl" -i "$instance" "$@"
 }
 
-relay_start() { # relay_start [CONF]: a configuration file
-	local options=()
+# relay_start [CONF [NAME]]: with a configuration file, in namespace NAME; each that is not `relay`
+# is an instance of its own, which $instance says afterwards
+relay_start() {
+	local options=() name=${2:-relay}
 	[ $# -eq 0 ] || options=(-f "$1")
+	instance=$net_id
+	[ "$name" = relay ] || instance=$net_id-$name
 	# shellcheck disable=SC2046
-	$(where relay) "$build/amtd" -n -i "$instance" "${options[@]}" >>"$relay_log" 2>&1 &
+	$(where "$name") "$build/amtd" -n -i "$instance" "${options[@]}" >>"$relay_log" 2>&1 &
 	relay_pid=$!
 	wait_for 20 ctl status && return 0
 	echo "amtd did not start:" >&2

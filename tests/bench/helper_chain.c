@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <linux/if_link.h>
+#include <bpf/bpf.h>
 #include "skel/bench.skel.h"
 
 #define COPIES_MAX 256
@@ -62,8 +63,8 @@ static int interface(const char *name)
 
 static void attach_xdp(const char *name, struct bpf_program *program)
 {
-	int ret = bpf_xdp_attach(interface(name), bpf_program__fd(program), XDP_FLAGS_DRV_MODE,
-				 NULL);
+	int ret =
+		bpf_xdp_attach(interface(name), bpf_program__fd(program), XDP_FLAGS_DRV_MODE, NULL);
 
 	if (ret)
 		die("cannot attach XDP to %s: %s", name, strerror(-ret));
@@ -97,8 +98,8 @@ static void fill_bound(struct bench *programs, const char *uplink)
 
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		/* The outer map was told of COPIES_MAX entries; devmaps may differ in size. */
-		fd = bpf_map_create(BPF_MAP_TYPE_DEVMAP, "bound_copies", sizeof(key),
-				    sizeof(value), sizes[i], NULL);
+		fd = bpf_map_create(BPF_MAP_TYPE_DEVMAP, "bound_copies", sizeof(key), sizeof(value),
+				    sizes[i], NULL);
 		if (fd < 0)
 			die("devmap: %s", strerror(errno));
 		for (key = 0; key < sizes[i]; key++) {

@@ -16,8 +16,8 @@ struct bench; /* the BPF skeleton, see bench.bpf.c */
 struct chain {
 	enum chain_kind kind;
 	const char *name;
-	int fd;			       /* sends from the source namespace */
-	volatile uint64_t *arrived;    /* copies that reached the gateway's side */
+	int fd;			    /* sends from the source namespace */
+	volatile uint64_t *arrived; /* copies that reached the gateway's side */
 	struct bench *programs;
 };
 

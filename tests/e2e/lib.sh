@@ -74,11 +74,7 @@ case_reason() { # case_reason STATUS LOG
 
 # Whatever the case left behind: the next one starts with an empty relay.
 case_end() {
-	if ctl shutdown >/dev/null 2>&1; then
-		wait_for 5 not ctl status || true
-	fi
-	net_kill
-	rm -rf "/sys/fs/bpf/amt/$instance" "/run/amt/$instance".*
+	relays_end
 	if [ -s "$relay_log" ] && grep -qE 'ERROR: AddressSanitizer|runtime error:|LeakSanitizer' \
 		"$relay_log"; then
 		echo "not ok amtd is clean under sanitizers: $(grep -m1 -E 'ERROR|runtime' "$relay_log")"
