@@ -60,11 +60,14 @@ net_add() { # net_add NAME...
 # A veth pair as the packet path wants it. Transmit checksums are finished by the sender: on veth
 # nobody finishes them later, and a relay's copies would carry the unfinished ones. GRO on: a
 # native XDP transmit reaches a veth only when its peer polls, and then nothing goes through the
-# host-wide backlog either.
+# host-wide backlog either. Both ends are set before either is up: the kernel looks at the peer when
+# an end comes up to say whether it takes XDP frames.
 net_link() { # net_link A IF_A B IF_B
 	ip -n "$net_id-$1" link add dev "$2" type veth peer name "$4" netns "$net_id-$3"
 	net_tune "$1" "$2"
 	net_tune "$3" "$4"
+	ip -n "$net_id-$1" link set dev "$2" up
+	ip -n "$net_id-$3" link set dev "$4" up
 }
 
 net_tune() { # net_tune NAME IF
@@ -72,7 +75,6 @@ net_tune() { # net_tune NAME IF
 		net_die "ethtool cannot switch off transmit checksums of $2"
 	on "$1" ethtool -k "$2" | grep -q '^tx-checksumming: off' ||
 		net_die "transmit checksums of $2 stay on"
-	ip -n "$net_id-$1" link set dev "$2" up
 }
 
 net_addr() { # net_addr NAME IF ADDRESS/LEN...

@@ -229,8 +229,9 @@ capture_stop() { # capture_stop NAME
 capture_read() { # capture_read NAME TSHARK_OPTION...
 	local name=$1
 	shift
+	# the streams' own content is no protocol, whatever tshark's heuristics find in it
 	tshark -n -r "$net_dir/$name.pcapng" -o ip.check_checksum:TRUE -o udp.check_checksum:TRUE \
-		"$@" 2>/dev/null
+		-d udp.port==5001,data "$@" 2>/dev/null
 }
 
 capture_count() { # capture_count NAME DISPLAY_FILTER

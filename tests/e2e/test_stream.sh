@@ -6,7 +6,7 @@ source "$(dirname "$0")/lib.sh"
 topology
 
 outer_relay() { # outer_relay 4|6
-	if [ "$1" = 4 ]; then echo $relay4; else echo $relay6; fi
+	if [ "$1" = 4 ]; then echo "$relay4"; else echo "$relay6"; fi
 }
 
 outer_sources() { # outer_sources 4|6 N: N gateway addresses as options
@@ -17,7 +17,7 @@ outer_sources() { # outer_sources 4|6 N: N gateway addresses as options
 }
 
 inner_channel() { # inner_channel 4|6
-	if [ "$1" = 4 ]; then echo $source4,232.1.1.1; else echo $source6,ff3e::8000:1; fi
+	if [ "$1" = 4 ]; then echo "$source4,232.1.1.1"; else echo "$source6,ff3e::8000:1"; fi
 }
 
 inner_group() { # inner_group 4|6
