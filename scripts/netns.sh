@@ -61,9 +61,12 @@ net_add() { # net_add NAME...
 # nobody finishes them later, and a relay's copies would carry the unfinished ones. GRO on: a
 # native XDP transmit reaches a veth only when its peer polls, and then nothing goes through the
 # host-wide backlog either. Both ends are set before either is up: the kernel looks at the peer when
-# an end comes up to say whether it takes XDP frames.
+# an end comes up to say whether it takes XDP frames. A queue for each CPU, as a NIC has: with one,
+# the fan-out of two groups on two CPUs meets in one ring, which only one of them empties.
 net_link() { # net_link A IF_A B IF_B
-	ip -n "$net_id-$1" link add dev "$2" type veth peer name "$4" netns "$net_id-$3"
+	local queues=(numtxqueues "$(nproc)" numrxqueues "$(nproc)")
+	ip -n "$net_id-$1" link add dev "$2" "${queues[@]}" type veth peer name "$4" \
+		"${queues[@]}" netns "$net_id-$3"
 	net_tune "$1" "$2"
 	net_tune "$3" "$4"
 	ip -n "$net_id-$1" link set dev "$2" up
