@@ -450,6 +450,49 @@ static void restart_goes_on_where_it_was(void **state)
 	close(s.fd);
 }
 
+static void count_tunnel(void *arg, uint32_t id, const struct amt_tunnel *tunnel)
+{
+	(*(unsigned int *)arg)++;
+}
+
+static void count_set(void *arg, uint32_t set, const struct amt_group_key *key)
+{
+	(*(unsigned int *)arg)++;
+}
+
+/* What the new configuration does not want is swept out of the packet path and upstream */
+static void restart_sweeps_what_is_not_wanted_any_more(void **state)
+{
+	struct datapath_interface view[4];
+	unsigned int n = 0;
+	struct host g;
+
+	name_interface(&t.config.relay.upstream, "up0");
+	name_interface(&t.config.relay.uplink, "ul0");
+	open_service();
+	g = gateway("192.0.2.9", "192.0.2.1");
+	join(&g, RECORD_ALLOW, GROUP4, SOURCE4);
+	await(joined() == 1, 3);
+	relay_service_close(t.service);
+	t.config.relay.permit_groups.list = calloc(1, sizeof(struct amt_prefix));
+	assert_non_null(t.config.relay.permit_groups.list);
+	assert_int_equal(prefix_parse("239.0.0.0/8", t.config.relay.permit_groups.list), 0);
+	t.config.relay.permit_groups.n = 1;
+	free(t.config.relay.upstream.list[0]);
+	t.config.relay.upstream.n = 0;
+	open_service();
+	assert_true(relay_service_adopted(t.service));
+	datapath_walk_sets(relay_service_datapath(t.service), count_set, &n);
+	assert_int_equal(n, 0);
+	assert_int_equal(joined(), 0);
+	assert_int_equal(datapath_interfaces(relay_service_datapath(t.service), view, 4), 1);
+	assert_string_equal(view[0].name, "ul0");
+	assert_int_equal(tunnels(), 0);
+	datapath_walk_tunnels(relay_service_datapath(t.service), count_tunnel, &n);
+	assert_int_equal(n, 0);
+	close(g.fd);
+}
+
 static void destroy_leaves_nothing(void **state)
 {
 	name_interface(&t.config.relay.upstream, "up0");
@@ -594,6 +637,7 @@ int main(int argc, char **argv)
 		CASE(unknown_interfaces_cannot_be_attached),
 		CASE(failed_attach_leaves_what_was),
 		CASE(restart_goes_on_where_it_was),
+		CASE(restart_sweeps_what_is_not_wanted_any_more),
 		CASE(destroy_leaves_nothing),
 		CASE(vanished_interfaces_are_taken_up_again),
 		CASE(too_big_datagrams),

@@ -76,8 +76,13 @@ static void world_tunnel_remove(void *arg, uint32_t id)
 
 	assert_true(w->tunnels[id].exists);
 	w->tunnels[id].exists = false;
-	for (i = 0; i < WORLD_SETS; i++) /* the engine has taken it out of every set before */
-		assert_false(w->sets[i].exists && has(w->sets[i].member, id));
+	for (i = 0; i < WORLD_SETS; i++) {
+		if (!w->sets[i].exists || !has(w->sets[i].member, id))
+			continue;
+		/* the engine takes it out of every set before, but for sets not adopted */
+		assert_true(w->adopting && !has(w->sets[i].member_said, id));
+		w->sets[i].member[id / 8] &= (uint8_t) ~(1 << id % 8);
+	}
 }
 
 static void world_tunnel_set_expiry(void *arg, uint32_t id, uint64_t expires_ns)

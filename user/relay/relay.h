@@ -94,12 +94,15 @@ uint64_t relay_tick(struct relay *relay, uint64_t now);
 /* L=1 in every Query from now on: a graceful shutdown. */
 void relay_set_draining(struct relay *relay, bool draining);
 
-/* Adoption, see datapath.h. The caller restores each tunnel, then each of its groups. */
+/* Adoption, see datapath.h. The caller restores each tunnel, then each of its groups, and ends with
+ * relay_restore_done(): tunnels with nothing joined go, as the configuration may permit less now.
+ */
 int relay_restore_tunnel(struct relay *relay, uint64_t now, uint32_t id,
 			 const struct amt_tunnel *record);
 int relay_restore_group(struct relay *relay, uint64_t now, uint32_t id,
 			const struct amt_addr *group, bool exclude, const struct amt_addr *sources,
 			unsigned int nsources);
+void relay_restore_done(struct relay *relay);
 
 /* ---- for control ---- */
 

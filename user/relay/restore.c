@@ -26,10 +26,8 @@ int relay_restore_tunnel(struct relay *relay, uint64_t now, uint32_t id,
 		tunnel_discard(tunnel);
 		return -ENOMEM;
 	}
-	/* Looked at again then even if none of its groups can be restored */
 	deadlines_move(&relay->deadlines, &tunnel->deadline, tunnel->expires_ns);
 	relay->edge.tunnel_set_expiry(relay->edge.arg, id, tunnel->expires_ns);
-	counter_add(AMT_COUNT_ADOPTED_TUNNELS, 1);
 	return 0;
 }
 
@@ -50,4 +48,14 @@ int relay_restore_group(struct relay *relay, uint64_t now, uint32_t id,
 				sources, nsources, tunnel_changed, &change);
 	relay->admitted = 0;
 	return rc;
+}
+
+void relay_restore_done(struct relay *relay)
+{
+	struct tunnel *tunnel, *next;
+
+	HASH_ITER (hh, relay->tunnels, tunnel, next)
+		if (membership_is_empty(tunnel->membership))
+			tunnel_end(relay, tunnel);
+	counter_add(AMT_COUNT_ADOPTED_TUNNELS, relay_tunnels(relay));
 }

@@ -83,6 +83,7 @@ int service_adopt(struct relay_service *service, struct error *err)
 		datapath_walk_sets(service->datapath, collect_set, &to);
 		note(&to, adoption_resolve(&to.adoption, restore_group, &to));
 		adoption_free(&to.adoption);
+		relay_restore_done(service->relay);
 		service->adopting = false;
 		datapath_adopt_done(service->datapath);
 		service_sets_push_all(service);
