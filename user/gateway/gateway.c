@@ -100,6 +100,10 @@ void gateway_receive(struct gateway *g, uint64_t now, const struct amt_sockaddr 
 			    1);
 		return;
 	}
+	if (g->state == GATEWAY_STOPPED) {
+		counter_add(AMT_COUNT_GATEWAY_NOT_AWAITED, 1);
+		return;
+	}
 	switch (msg.type) {
 	case AMT_ADVERTISEMENT:
 		advertisement_receive(g, now, peer, &msg);
@@ -140,7 +144,8 @@ void gateway_unreachable(struct gateway *g, uint64_t now, const struct amt_addr 
 	const struct amt_addr *asked = g->link.known ? &g->link.relay.addr : &g->asked;
 
 	counter_add(AMT_COUNT_GATEWAY_UNREACHABLE, 1);
-	if ((!g->link.known && g->state != GATEWAY_DISCOVERY) || !addr_equal(peer, asked))
+	if (g->state == GATEWAY_STOPPED || (!g->link.known && g->state != GATEWAY_DISCOVERY) ||
+	    !addr_equal(peer, asked))
 		return;
 	if (is_waiting(g))
 		unreachable_while_waiting(g, now);
