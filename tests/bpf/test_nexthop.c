@@ -20,6 +20,7 @@ static struct nexthops *nexthops;
 static struct amt_nexthop record[NEXTHOPS]; /* as written */
 static struct nexthop_route route[TUNNELS]; /* as told */
 static unsigned int told, told_this_turn, told_most;
+static unsigned int invalidated; /* next hops written as unresolved */
 static struct {
 	char name[16];
 	bool present;
@@ -29,6 +30,8 @@ static struct {
 static void on_write(void *arg, uint16_t id, const struct amt_nexthop *written)
 {
 	assert_true(id > 0 && id < NEXTHOPS);
+	invalidated +=
+		(record[id].flags & AMT_NEXTHOP_VALID) && !(written->flags & AMT_NEXTHOP_VALID);
 	record[id] = *written;
 }
 
@@ -98,6 +101,19 @@ static void track(uint32_t tunnel, const char *gateway, const char *relay)
 	assert_int_equal(nexthop_track(nexthops, tunnel, &to, &from), 0);
 }
 
+/* So many destinations that the rolling refresh takes its ten seconds: what changes sooner, changed
+ * because of a notification. */
+static void crowd(void)
+{
+	char gateway[32];
+	unsigned int i;
+
+	for (i = 0; i < 200; i++) {
+		snprintf(gateway, sizeof(gateway), "10.5.0.%u", i + 1);
+		track(TUNNELS - 1 - i, gateway, "10.0.1.1");
+	}
+}
+
 /* Two uplinks to the peer's namespace, IPv4 and IPv6 on both, known MAC addresses there. */
 static int setup(void **state)
 {
@@ -107,7 +123,7 @@ static int setup(void **state)
 
 	memset(record, 0, sizeof(record));
 	memset(route, 0, sizeof(route));
-	told = told_most = 0;
+	told = told_most = invalidated = 0;
 	if (!net_enter())
 		return -1;
 	net_veth("up0", "peer0");
@@ -226,6 +242,7 @@ static void updated_neighbour(void **state)
 
 static void changed_route(void **state)
 {
+	crowd();
 	track(1, "10.9.3.4", "10.0.1.1");
 	track(2, "2001:db8:9::77", "2001:db8:1::1");
 	await(valid(1) && valid(2), 3);
@@ -277,6 +294,10 @@ static void stale_stays_valid(void **state)
 	net_run("ip neigh change 10.0.1.2 dev up0 nud stale");
 	settle(300);
 	assert_true(valid(1));
+	/* one that the kernel knew before */
+	net_run("ip neigh add 10.0.1.50 lladdr 02:00:00:00:00:66 dev up0 nud stale");
+	track(2, "10.0.1.50", "10.0.1.1");
+	assert_true(mac_is(2, "02:00:00:00:00:66"));
 }
 
 /* A flushed entry is resolved again and its packets go on meanwhile. */
@@ -286,12 +307,13 @@ static void neighbour_flushed(void **state)
 
 	track(1, "10.0.1.2", "10.0.1.1");
 	await(valid(1), 3);
-	net_run("ip neigh flush dev up0; ip neigh del 10.0.1.2 dev up0 || true");
+	net_run("ip neigh del 10.0.1.2 dev up0");
 	for (i = 0; i < 20; i++) {
 		settle(20);
 		assert_true(valid(1));
 	}
 	net_run("ip neigh show 10.0.1.2 dev up0 | grep -q lladdr");
+	assert_int_equal(invalidated, 0);
 	/* deleted and silent: invalid after the grace */
 	net_peer("ip addr del 10.0.1.2/24 dev peer0");
 	net_run("ip neigh del 10.0.1.2 dev up0");
@@ -314,6 +336,7 @@ static void kicked(void **state)
 
 static void link_down_and_up(void **state)
 {
+	crowd();
 	track(1, "10.9.3.4", "10.0.1.1");
 	await(valid(1), 3);
 	net_run("ip link set up0 down");
@@ -333,6 +356,7 @@ static void link_deleted(void **state)
 {
 	uint16_t before;
 
+	crowd();
 	track(1, "10.0.1.2", "10.0.1.1");
 	await(valid(1), 3);
 	before = route[1].nexthop;
@@ -351,6 +375,7 @@ static void link_deleted(void **state)
 
 static void mtu_change(void **state)
 {
+	crowd();
 	track(1, "10.9.3.4", "10.0.1.1");
 	net_run("ip link set up0 mtu 1400");
 	await(route[1].mtu == 1400, 3);
@@ -419,6 +444,25 @@ static void many_tunnels(void **state)
 	await(route[1].ifindex == net_ifindex("up0") && route[1499].ifindex == net_ifindex("up0"),
 	      3);
 	await(record[route[1].nexthop].users == 750, 3);
+}
+
+/* Gateways behind one address leave while they are being told. */
+static void nat_leaves_midway(void **state)
+{
+	unsigned int i;
+
+	for (i = 0; i < 1500; i++)
+		track(i, "10.9.100.1", "10.0.1.1");
+	await(valid(0), 3);
+	told = 0;
+	net_run("ip route replace 10.9.0.0/16 via 10.0.2.2");
+	for (i = 0; i < 100 && told == 0; i++)
+		turn_loop(20);
+	assert_true(told > 0 && told < 1500);
+	for (i = 1; i < 1500; i++)
+		nexthop_untrack(nexthops, i);
+	await(route[0].ifindex == net_ifindex("up1"), 1);
+	await(record[route[0].nexthop].users == 1, 3);
 }
 
 /* More notifications than the socket holds: what was lost is asked for. */
@@ -537,6 +581,7 @@ int main(int argc, char **argv)
 		CASE(mtu_change),
 		CASE(path_mtu),
 		CASE(many_tunnels),
+		CASE(nat_leaves_midway),
 		CASE(lost_notifications),
 		CASE(unrelated_routes),
 		CASE(track_again),

@@ -157,19 +157,7 @@ static void use(struct neighbours *n, struct neighbour *nb, uint64_t now)
 	}
 }
 
-/* What the kernel knows of it now. */
-static void heard(struct neighbours *n, struct neighbour *nb, const struct rtnl_neigh *neigh)
-{
-	const struct rtnl_link *link = running_link(n, nb);
-
-	nb->state = neigh->state;
-	if (!link || (neigh->state & NUD_FAILED))
-		set_invalid(n, nb);
-	else if ((neigh->state & STATE_USABLE) && neigh->has_mac)
-		set_valid(n, nb, neigh->mac, link->mac);
-}
-
-/* The kernel dropped its entry: flushed by hand, or collected since nothing used it. The MAC
+/* The kernel dropped its entry: deleted by hand, or collected since nothing used it. The MAC
  * address is most likely still right, so packets go on while it is resolved again. */
 static void forgotten(struct neighbours *n, struct neighbour *nb, uint64_t now)
 {
@@ -181,6 +169,35 @@ static void forgotten(struct neighbours *n, struct neighbour *nb, uint64_t now)
 	if (valid(nb) && !nb->forgotten)
 		nb->forgotten = now;
 	use(n, nb, now);
+}
+
+/* A neighbour fails after the kernel has probed it. One that fails out of a settled state has been
+ * deleted by hand: the kernel says "failed" first, then "deleted". */
+static void failed(struct neighbours *n, struct neighbour *nb, uint64_t now)
+{
+	if (nb->state & (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_STALE)) {
+		forgotten(n, nb, now);
+		return;
+	}
+	nb->state = NUD_FAILED;
+	set_invalid(n, nb);
+}
+
+/* What the kernel knows of it now. */
+static void heard(struct neighbours *n, struct neighbour *nb, const struct rtnl_neigh *neigh,
+		  uint64_t now)
+{
+	const struct rtnl_link *link = running_link(n, nb);
+
+	if (neigh->state & NUD_FAILED) {
+		failed(n, nb, now);
+		return;
+	}
+	nb->state = neigh->state;
+	if (!link)
+		set_invalid(n, nb);
+	else if ((neigh->state & STATE_USABLE) && neigh->has_mac)
+		set_valid(n, nb, neigh->mac, link->mac);
 }
 
 static void refresh(struct neighbours *n, struct neighbour *nb, uint64_t now)
@@ -197,7 +214,7 @@ static void refresh(struct neighbours *n, struct neighbour *nb, uint64_t now)
 		forgotten(n, nb, now);
 		return;
 	}
-	heard(n, nb, &neigh);
+	heard(n, nb, &neigh, now);
 	if (!valid(nb))
 		use(n, nb, now);
 }
@@ -341,7 +358,7 @@ void neighbours_message(struct neighbours *n, const struct nlmsghdr *message, ui
 	if (message->nlmsg_type == RTM_DELNEIGH)
 		forgotten(n, nb, now);
 	else
-		heard(n, nb, &neigh);
+		heard(n, nb, &neigh, now);
 }
 
 void neighbours_link_changed(struct neighbours *n, uint32_t ifindex, uint64_t now)
