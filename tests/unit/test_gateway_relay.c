@@ -189,6 +189,33 @@ static void survives_an_outage(void **state)
 	wire_free(&wire);
 }
 
+/* The relay is found again after it was given up: what it keeps of us goes on, and is torn down
+ * when we have another endpoint by then. */
+static void finds_the_same_relay_again(void **state)
+{
+	struct wire wire = wire_new(RELAY4, GATEWAY4);
+	unsigned int rebinds;
+
+	wire.joined4 = true;
+	pass(&wire, SECONDS(1));
+	for (rebinds = 0; rebinds < 2; rebinds++) {
+		uint64_t failed = counter_get(AMT_COUNT_GATEWAY_RELAY_FAILED);
+
+		wire.cut = true;
+		while (counter_get(AMT_COUNT_GATEWAY_RELAY_FAILED) == failed)
+			pass(&wire, SECONDS(1));
+		wire.cut = false;
+		wire.outside.port = htons((uint16_t)(40000 + rebinds));
+		pass(&wire, SECONDS(15));
+		assert_int_equal(house_state(wire.h), GATEWAY_UP);
+		assert_int_equal(counter_get(AMT_COUNT_TEARDOWN_ACCEPTED), rebinds);
+		assert_int_equal(counter_get(AMT_COUNT_GATEWAY_ENDPOINT_CHANGED), rebinds);
+		assert_int_equal(world_tunnels(wire.w), 1);
+	}
+	assert_int_equal(counter_get(AMT_COUNT_TUNNEL_EXPIRED), 0);
+	wire_free(&wire);
+}
+
 /* ---- restart ---- */
 
 static void restart(struct wire *wire, int expected)
@@ -368,6 +395,7 @@ int main(void)
 		cmocka_unit_test(joins_and_leaves_at_once),
 		cmocka_unit_test(roams),
 		cmocka_unit_test(survives_an_outage),
+		cmocka_unit_test(finds_the_same_relay_again),
 		cmocka_unit_test(goes_on_after_a_restart),
 		cmocka_unit_test(restarts_with_another_relay),
 		cmocka_unit_test(refuses_nonsense_saved),

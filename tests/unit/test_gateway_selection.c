@@ -173,6 +173,36 @@ static void keeps_the_hold_down_of_the_relay(void **state)
 	house_free(h);
 }
 
+/* Only who gave no answer is asked before its time; L is an answer. */
+static void keeps_a_firm_hold_down(void **state)
+{
+	const struct amt_addr b = address(RELAY_B);
+	struct reply limited = plain;
+	struct house *h = house_new();
+	struct letter letter;
+	uint64_t at;
+
+	limited.limit = true;
+	h->options.ecn = false;
+	house_candidate(h, CANDIDATE_ADDRESS, RELAY_A);
+	house_candidate(h, CANDIDATE_ADDRESS, RELAY_B);
+	house_start(h);
+	answer_discovery(h, RELAY_A, RELAY_A);
+	letter = house_expect(h, AMT_REQUEST, RELAY_A);
+	house_answer(h, &letter, &limited);
+	assert_string_equal(candidates(h).view[0].why, "relay at its limit");
+	at = h->now;
+	for (;;) {
+		house_pass(h, SECONDS(1));
+		if (h->nsent && !addr_equal(&h->post[0].to.addr, &b))
+			break;
+		h->nsent = 0;
+	}
+	assert_in_range(h->now - at, SECONDS(600), SECONDS(750)); /* B may be at it just then */
+	assert_true(counter_get(AMT_COUNT_DISCOVERY_SENT) > 2 * 4);
+	house_free(h);
+}
+
 /* ---- names ---- */
 
 static void resolves_names(void **state)
@@ -355,6 +385,7 @@ int main(void)
 		cmocka_unit_test(asks_the_only_one_with_backoff),
 		cmocka_unit_test(forgives_on_a_new_network),
 		cmocka_unit_test(keeps_the_hold_down_of_the_relay),
+		cmocka_unit_test(keeps_a_firm_hold_down),
 		cmocka_unit_test(resolves_names),
 		cmocka_unit_test(passes_over_a_name_without_address),
 		cmocka_unit_test(resolves_anew_when_all_have_failed),
