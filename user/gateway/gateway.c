@@ -119,24 +119,26 @@ void gateway_receive(struct gateway *g, uint64_t now, const struct amt_sockaddr 
 	}
 }
 
-/* Gives up at once who is asked, when too many errors came (R-171); else retransmission goes on as
- * if nothing had come (R-169, second way). */
-static void unreachable_while_waiting(struct gateway *g, uint64_t now)
+/* Messages sent for which no answer has come. */
+static unsigned int sent_in_vain(const struct gateway *g)
 {
-	if (++g->unreachable <= g->options.unreachable_retries)
-		return;
-	counter_add(AMT_COUNT_GATEWAY_RELAY_FAILED, 1);
-	link_leave(g, now, g->options.hold_down, "unreachable", true);
-}
-
-static bool is_waiting(const struct gateway *g)
-{
-	unsigned int i;
+	unsigned int i, n = g->state == GATEWAY_DISCOVERY ? g->discovery_sends : 0;
 
 	for (i = 0; i < CYCLES; i++)
 		if (g->link.cycle[i].phase == CYCLE_WAITING)
-			return true;
-	return g->state == GATEWAY_DISCOVERY;
+			n += g->link.cycle[i].spent + g->link.cycle[i].sends;
+	return n;
+}
+
+/* Gives up at once who is asked, when too many errors came (R-171); else retransmission goes on as
+ * if nothing had come (R-169, second way). One message counts for one error, so that whoever forges
+ * them cannot part us from a relay that answers. */
+static void unreachable_while_waiting(struct gateway *g, uint64_t now)
+{
+	if (g->unreachable >= sent_in_vain(g) || ++g->unreachable <= g->options.unreachable_retries)
+		return;
+	counter_add(AMT_COUNT_GATEWAY_RELAY_FAILED, 1);
+	link_leave(g, now, g->options.hold_down, "unreachable", true);
 }
 
 void gateway_unreachable(struct gateway *g, uint64_t now, const struct amt_addr *peer)
@@ -147,7 +149,7 @@ void gateway_unreachable(struct gateway *g, uint64_t now, const struct amt_addr 
 	if (g->state == GATEWAY_STOPPED || (!g->link.known && g->state != GATEWAY_DISCOVERY) ||
 	    !addr_equal(peer, asked))
 		return;
-	if (is_waiting(g))
+	if (sent_in_vain(g))
 		unreachable_while_waiting(g, now);
 	else /* after an Update (R-169, third way) */
 		cycles_start(g, now);

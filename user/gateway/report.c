@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/counters.h"
 #include "gateway/engine.h"
 #include "proto/report.h"
@@ -103,31 +104,20 @@ static void join(struct gateway *g, uint64_t now, struct report report)
 }
 
 /* nonce and MAC of the last Query. */
-static int update_write(struct gateway *g, const struct link *link, unsigned int which,
-			const void *datagram, size_t len)
-{
-	const struct credentials *given = &link->cycle[which].given;
-	struct amt_message msg = {
-		.type = AMT_UPDATE,
-		.nonce = given->nonce,
-		.datagram = datagram,
-		.datagram_len = len,
-	};
-	unsigned int i;
-
-	for (i = 0; i < AMT_MAC_LEN; i++)
-		msg.mac[i] = given->mac[i];
-	counter_add(AMT_COUNT_UPDATE_SENT, 1);
-	return gateway_send(g, &link->relay, &msg);
-}
-
 int update_send(struct gateway *g, struct link *link, unsigned int which, const void *datagram,
 		size_t len)
 {
-	int rc = update_write(g, link, which, datagram, len);
+	struct amt_message msg = {
+		.type = AMT_UPDATE,
+		.nonce = link->cycle[which].given.nonce,
+		.datagram = datagram,
+		.datagram_len = len,
+	};
 
+	memcpy(msg.mac, link->cycle[which].given.mac, AMT_MAC_LEN);
 	link->reported = link->cycle[which].given;
-	return rc;
+	counter_add(AMT_COUNT_UPDATE_SENT, 1);
+	return gateway_send(g, &link->relay, &msg);
 }
 
 /* The relay that has answered for this protocol: the one in use, or the one that it is to replace.
