@@ -257,7 +257,10 @@ static void changed_route(void **state)
 	await(!route[1].routed, 3);
 	/* by rule */
 	net_run("ip route add 10.9.0.0/16 via 10.0.2.2 table 77");
+	settle(100);
+	assert_false(route[1].routed);
 	net_run("ip rule add to 10.9.0.0/16 lookup 77");
+	await(route[1].routed, 1); /* sooner than a refresh */
 	await(mac_is(1, "02:00:00:00:01:02"), 3);
 }
 
