@@ -262,6 +262,29 @@ static void lives_with_one_protocol(void **state)
 	house_free(h);
 }
 
+/* One protocol falls silent: the other is asked at once, and not when its timer says. */
+static void finds_a_dead_relay_by_either_protocol(void **state)
+{
+	struct house *h = house_new();
+	struct letter letter;
+
+	h->options.ipv6_groups = true;
+	h->options.ecn = false;
+	house_candidate(h, CANDIDATE_ADDRESS, RELAY_A);
+	house_start(h);
+	letter = house_wait(h, AMT_DISCOVERY, RELAY_A);
+	house_advertise(h, &letter, RELAY_A);
+	letter = house_expect(h, AMT_REQUEST, RELAY_A);
+	house_answer(h, &letter, &(struct reply){.interval_s = 30});
+	letter = house_expect(h, AMT_REQUEST, RELAY_A);
+	house_answer(h, &letter, &(struct reply){.interval_s = 3000});
+	house_pass(h, SECONDS(29));
+	house_expect_none(h);
+	house_pass(h, SECONDS(1 + 15 + 15));
+	assert_int_equal(counter_get(AMT_COUNT_GATEWAY_RELAY_FAILED), 1);
+	house_free(h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +298,7 @@ int main(void)
 		cmocka_unit_test(keeps_a_nat_alive),
 		cmocka_unit_test(asks_at_once_on_a_new_network),
 		cmocka_unit_test(lives_with_one_protocol),
+		cmocka_unit_test(finds_a_dead_relay_by_either_protocol),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
