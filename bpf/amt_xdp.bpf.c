@@ -223,6 +223,31 @@ static __always_inline int egress_copy(struct xdp_md *ctx, struct amt_cpu_state 
 	return XDP_PASS;
 }
 
+/* Where the whole last bulk of a poll is dropped, the kernel returns before it tells the driver to
+ * send, and copies of earlier bulks stay in the ring: of 960 none arrived. So the last copy of a
+ * packet is not dropped when nothing else of its bulk goes out: an empty frame takes its place, to
+ * an address that no bridge forwards (IEEE 802.1Q 8.6.3) and of a type that means nothing (IEEE
+ * 802 9.2.3). */
+static __always_inline int egress_stub(struct xdp_md *ctx, struct amt_cpu_state *state)
+{
+	static const __u8 header[ETH_HLEN + 2] = {0x01, 0x80, 0xc2, 0x00, 0x00, 0x0f, 0x02,
+						  0x00, 0x00, 0x00, 0x00, 0x00, 0x88, 0xb5};
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+	long excess = data_end - data - ETH_ZLEN;
+
+	opaque(excess);
+	if (excess > 0 && bpf_xdp_adjust_tail(ctx, -(int)excess))
+		return XDP_DROP;
+	data = (void *)(long)ctx->data;
+	data_end = (void *)(long)ctx->data_end;
+	if (data + ETH_ZLEN > data_end)
+		return XDP_DROP;
+	words_zero(data, ETH_ZLEN);
+	halves_copy(data, header, ETH_HLEN);
+	state->bulk_dropped--;
+	return XDP_PASS;
+}
+
 /* One program for every interface and both families, told apart by the metadata: a bulk takes its
  * program from its first frame. Frames of other programs may therefore come by here, too. */
 SEC("xdp/devmap")
@@ -240,7 +265,7 @@ int amt_egress(struct xdp_md *ctx)
 	state->bulk_frames++;
 	if (!meta)
 		return XDP_PASS;
-	cursor = cursor_next(meta, &copy);
+	cursor = cursor_next(state, meta, &copy);
 	if (!cursor)
 		return egress_drop(state, AMT_COUNT_CURSOR_LOST);
 	if (meta->stage == META_SPLIT) {
@@ -251,13 +276,19 @@ int amt_egress(struct xdp_md *ctx)
 		verdict = egress_copy(ctx, state, meta, cursor, copy, true);
 	else
 		verdict = egress_copy(ctx, state, meta, cursor, copy, false);
-	if (copy + 1 == meta->count)
+	if (copy + 1 == meta->count) {
 		cursor_account(cursor);
+		if (verdict == XDP_DROP && cursor->waiting &&
+		    state->bulk_dropped == state->bulk_frames)
+			verdict = egress_stub(ctx, state);
+	}
 	/* what follows is the network, or a neighbour's XDP program: no business of theirs */
 	if (verdict == XDP_PASS)
 		bpf_xdp_adjust_meta(ctx, sizeof(struct amt_meta));
 	return verdict;
 }
+
+#define BULK_FRAMES 16 /* DEV_MAP_BULK_SIZE */
 
 struct net_device {
 	int ifindex;
@@ -272,10 +303,17 @@ int amt_xmit_drops(struct bpf_raw_tracepoint_args *ctx)
 	const struct amt_config *conf = relay_config();
 	struct net_device *device = (void *)ctx->args[1];
 	__u32 ifindex = BPF_CORE_READ(device, ifindex);
-	__u32 sent = ctx->args[2], drops = ctx->args[3], frames, own;
+	__u32 sent = ctx->args[2], drops = ctx->args[3], frames, own, slot;
+	struct amt_cursor *cursor;
 
 	if (!state || !conf || !state->bulk_frames || state->bulk_ifindex != ifindex)
 		return 0;
+	slot = state->bulk_cursor;
+	cursor = bpf_map_lookup_elem(&cursors, &slot);
+	/* a full bulk may have gone before the poll's end; any other ends it, and the driver sends
+	 */
+	if (cursor && sent)
+		cursor->waiting = sent + drops >= BULK_FRAMES;
 	frames = state->bulk_frames;
 	own = state->bulk_dropped;
 	state->bulk_frames = 0;

@@ -211,13 +211,15 @@ static __always_inline void cursor_account(struct amt_cursor *cursor)
 /* Which copy this is. Keyed by packet id, since a bulk ends at 16 frames or at the end of a poll
  * and may hold copies of several packets; one cursor for each (CPU, interface), since each
  * interface has its own bulks. */
-static __always_inline struct amt_cursor *cursor_next(const struct amt_meta *meta, __u32 *copy)
+static __always_inline struct amt_cursor *cursor_next(struct amt_cpu_state *state,
+						      const struct amt_meta *meta, __u32 *copy)
 {
 	__u32 slot = meta->stage == META_COPY ? meta->uplink : AMT_UPLINKS_MAX;
 	struct amt_cursor *cursor = bpf_map_lookup_elem(&cursors, &slot);
 
 	if (!cursor)
 		return NULL;
+	state->bulk_cursor = slot;
 	if (cursor->packet != meta->packet) {
 		if (cursor->sent)
 			cursor_account(cursor);

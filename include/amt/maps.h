@@ -252,16 +252,18 @@ struct amt_event {
  * each (CPU, interface that copies leave by), since copies of a packet come one after the other
  * there and only there. */
 struct amt_cursor {
-	__u32 packet; /* id stamped at the broadcast */
-	__u32 next;   /* copies of it seen */
-	__u32 sent;   /* copies of it let out, not yet counted */
-	__u32 length; /* its inner octets */
+	__u32 packet;  /* id stamped at the broadcast */
+	__u32 next;    /* copies of it seen */
+	__u32 sent;    /* copies of it let out, not yet counted */
+	__u32 length;  /* its inner octets */
+	__u32 waiting; /* 1: the driver may have frames that it was not yet told to send */
 };
 
 /* Value of `cpu_states`, per-CPU array[1]. */
 struct amt_cpu_state {
 	__u32 packet;	    /* id of the last broadcast of this CPU */
 	__u32 bulk_ifindex; /* interface that the egress program last ran for */
+	__u32 bulk_cursor;  /* its index of `cursors` */
 	__u32 bulk_frames;  /* frames it saw since the last transmit */
 	__u32 bulk_dropped; /* of these, dropped by itself */
 	__u32 queue_map;    /* id of `cpus`, which only XDP programs may name */
