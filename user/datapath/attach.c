@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Attached interfaces: which programs are on them, what they can do, and what happens when they
- * vanish, return or change. Keeps the map `interfaces`. Called by the relay service and, on
- * notifications, by nexthop.c.
+ * Attached interfaces: what the operator asks of them, and what happens when they vanish, return or
+ * change. Called by the relay service and, on notifications, by nexthop.c.
  */
 #include "datapath/state.h"
 
@@ -11,12 +10,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "datapath/clones.h"
 #include "datapath/device.h"
-#include "datapath/link_request.h"
 
-#define NO_XMIT "takes no XDP frames: a veth's peer needs GRO or an XDP program"
-#define ROLES	(AMT_INTERFACE_UPSTREAM | AMT_INTERFACE_UPLINK)
+#define ROLES (AMT_INTERFACE_UPSTREAM | AMT_INTERFACE_UPLINK)
 
 static struct interface *interface_by_name(struct datapath *dp, const char *name)
 {
@@ -63,92 +59,6 @@ const struct interface *interface_of_route(struct datapath *dp, const struct nex
 	return interface && interface->flags & AMT_INTERFACE_UPLINK ? interface : NULL;
 }
 
-static void save(struct datapath *dp, const struct interface *interface)
-{
-	const struct amt_interface record = {
-		.ifindex = interface->ifindex,
-		.flags = interface->ifindex ? interface->flags : 0,
-		.uplink = interface->uplink,
-		.ring = interface->ring,
-	};
-
-	maps_write(&dp->maps, MAP_INTERFACES, (uint32_t)(interface - dp->interfaces), &record);
-}
-
-/* ---- bringing up what an interface needs ---- */
-
-static int up_xdp(struct datapath *dp, struct interface *interface, struct error *err)
-{
-	struct error why = {""};
-	int ret;
-
-	if (interface->asked == DATAPATH_MODE_TC) {
-		xdp_detach(dp, interface->ifindex);
-		interface->flags &= ~AMT_INTERFACE_XDP;
-		snprintf(interface->why, sizeof(interface->why), "mode tc was asked for");
-		return 0;
-	}
-	ret = xdp_attach(dp, interface, &why);
-	snprintf(interface->why, sizeof(interface->why), "%.*s", (int)sizeof(interface->why) - 1,
-		 why.text);
-	if (!ret) {
-		interface->flags |= AMT_INTERFACE_XDP;
-		interface->why[0] = '\0';
-		return 0;
-	}
-	interface->flags &= ~AMT_INTERFACE_XDP;
-	if (interface->asked == DATAPATH_MODE_XDP)
-		return error_set(err, ret, "%s", why.text);
-	log_info("%s: TC instead of XDP: %s", interface->name, why.text);
-	return 0;
-}
-
-/* XDP passes on what it leaves to TC (local listeners, GSO), so upstream always has both. */
-static int up_tc(struct datapath *dp, struct interface *interface, struct error *err)
-{
-	uint32_t map_id = map_id_of(dp->maps.fd[MAP_CONFIG]);
-	struct error why = {""};
-	int ret;
-
-	if (!(interface->flags & AMT_INTERFACE_UPSTREAM)) {
-		tc_detach(interface->ifindex, map_id);
-		interface->flags &= ~AMT_INTERFACE_TC;
-		return 0;
-	}
-	ret = tc_attach(interface->ifindex, interface->name, dp->programs.tc, map_id, &why);
-	if (!ret) {
-		interface->flags |= AMT_INTERFACE_TC;
-		return 0;
-	}
-	interface->flags &= ~AMT_INTERFACE_TC;
-	if (!(interface->flags & AMT_INTERFACE_XDP))
-		return error_set(err, ret, "%s", why.text);
-	log_warning("%s; packets that XDP leaves to it are not relayed", why.text);
-	return 0;
-}
-
-/* Whether copies can be handed over by XDP now; makes the devmaps when they can. */
-static void up_xmit(struct datapath *dp, struct interface *interface)
-{
-	enum device_xmit xmit = device_xdp_xmit(interface->ifindex);
-	bool can = interface->asked != DATAPATH_MODE_TC && !dp->rt &&
-		   (xmit == DEVICE_XMIT_UNKNOWN ? (interface->flags & AMT_INTERFACE_XDP) != 0
-						: xmit == DEVICE_XMIT_YES);
-	int ret;
-
-	if (can && !interface->xmit) {
-		ret = clones_fill(&dp->maps, interface->uplink, interface->ifindex,
-				  dp->programs.egress);
-		if (ret)
-			log_warning("%s: cannot make its devmaps: %s", interface->name,
-				    strerror(-ret));
-		can = !ret;
-	}
-	if (interface->flags & AMT_INTERFACE_XDP)
-		snprintf(interface->why, sizeof(interface->why), "%s", can ? "" : NO_XMIT);
-	interface->xmit = can;
-}
-
 static int take_uplink(struct datapath *dp, struct interface *interface, struct error *err)
 {
 	uint32_t uplink;
@@ -161,42 +71,6 @@ static int take_uplink(struct datapath *dp, struct interface *interface, struct 
 				 interface->name, AMT_UPLINKS_MAX);
 	interface->uplink = uplink;
 	return 0;
-}
-
-static int bring_up(struct datapath *dp, struct interface *interface, struct error *err)
-{
-	struct link_info info = {0};
-	int ret;
-
-	link_get(interface->name, &info);
-	interface->mtu = info.mtu;
-	interface->ring = device_ring(interface->name);
-	interface->xmit = false; /* fill the devmaps anew: other ifindex or other program */
-	ret = up_xdp(dp, interface, err);
-	if (!ret)
-		ret = up_tc(dp, interface, err);
-	if (ret)
-		return ret;
-	if (interface->flags & AMT_INTERFACE_UPLINK) {
-		up_xmit(dp, interface);
-		endpoints_update(dp, interface);
-	}
-	snprintf(interface->why_path, sizeof(interface->why_path), "%s on %s",
-		 interface->asked == DATAPATH_MODE_TC ? "mode tc" : "no native XDP",
-		 interface->name);
-	save(dp, interface);
-	return 0;
-}
-
-static void take_down(struct datapath *dp, struct interface *interface)
-{
-	if (interface->ifindex) {
-		xdp_detach(dp, interface->ifindex);
-		tc_detach(interface->ifindex, map_id_of(dp->maps.fd[MAP_CONFIG]));
-	}
-	interface->ifindex = 0;
-	save(dp, interface);
-	*interface = (struct interface){0};
 }
 
 static void changed(struct datapath *dp)
@@ -269,12 +143,12 @@ int datapath_attach(struct datapath *dp, const char *name, bool upstream, bool u
 	interface->ifindex = ifindex;
 	ret = set_roles(dp, interface, roles, mode, runtime, err);
 	if (!ret)
-		ret = bring_up(dp, interface, err);
+		ret = interface_bring_up(dp, interface, err);
 	if (ret && before.used) {
 		*interface = before;
-		(void)bring_up(dp, interface, NULL);
+		(void)interface_bring_up(dp, interface, NULL);
 	} else if (ret) {
-		take_down(dp, interface);
+		interface_take_down(dp, interface);
 	} else {
 		interface->said = true;
 	}
@@ -290,7 +164,7 @@ int datapath_detach(struct datapath *dp, const char *name, struct error *err)
 		return error_set(err, -ENODEV, "%s is not attached", name);
 	interface->flags &= ~ROLES; /* first no copies to it, then no programs on it */
 	tunnels_reroute(dp);
-	take_down(dp, interface);
+	interface_take_down(dp, interface);
 	sets_refresh(dp);
 	return 0;
 }
@@ -336,7 +210,7 @@ static void went_away(struct datapath *dp, struct interface *interface)
 	interface->ifindex = 0;
 	interface->flags &= ~(AMT_INTERFACE_XDP | AMT_INTERFACE_TC);
 	interface->xmit = false;
-	save(dp, interface);
+	interface_save(dp, interface);
 	changed(dp);
 	if (dp->callbacks.interface_changed)
 		dp->callbacks.interface_changed(dp->callbacks.arg, interface->name, false);
@@ -347,7 +221,7 @@ static void came_back(struct datapath *dp, struct interface *interface, uint32_t
 	struct error err = {""};
 
 	interface->ifindex = ifindex;
-	if (bring_up(dp, interface, &err))
+	if (interface_bring_up(dp, interface, &err))
 		log_error("%s is back but cannot be attached: %s", interface->name, err.text);
 	else
 		log_info("%s is back, attached again", interface->name);
@@ -390,14 +264,14 @@ void interfaces_tick(struct datapath *dp)
 		    !(interface->flags & AMT_INTERFACE_UPLINK))
 			continue;
 		before = interface->xmit;
-		up_xmit(dp, interface);
+		interface_check_xmit(dp, interface);
 		refresh |= before != interface->xmit;
 		ring = device_ring(interface->name);
 		if (ring == interface->ring)
 			continue;
 		interface->ring = ring;
 		endpoints_update(dp, interface);
-		save(dp, interface);
+		interface_save(dp, interface);
 		refresh = true;
 	}
 	if (refresh)
@@ -423,14 +297,14 @@ static void adopt_one(struct datapath *dp, struct interface *interface,
 	if (!if_indextoname(record->ifindex, interface->name) || !(record->flags & ROLES) ||
 	    record->uplink >= AMT_UPLINKS_MAX) {
 		interface->ifindex = 0;
-		save(dp, interface);
+		interface_save(dp, interface);
 		*interface = (struct interface){0};
 		return;
 	}
-	if (!bring_up(dp, interface, &err))
+	if (!interface_bring_up(dp, interface, &err))
 		return;
 	log_error("%s, attached before the restart, cannot be now: %s", interface->name, err.text);
-	take_down(dp, interface);
+	interface_take_down(dp, interface);
 }
 
 void interfaces_adopt(struct datapath *dp)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Forwarding sets: their entries in `groups`, their members' places in the fan-out arrays, which
- * path serves them (design 4.4) and the smallest tunnel MTU. Called by the relay service, tunnel.c,
- * attach.c and adopt.c.
+ * Forwarding sets: their entries in `groups`, their members' places in the fan-out arrays and the
+ * smallest tunnel MTU. Called by the relay service, tunnel.c, attach.c and adopt.c.
  */
 #include "datapath/state.h"
 
@@ -76,115 +75,9 @@ void set_count_mtu(struct datapath *dp, uint32_t ref, uint32_t mtu)
 	member->mtu = mtu;
 }
 
-/* ---- path ---- */
-
-/* A member about to join, so that the entry fits before its first copy. */
-struct prospect {
-	uint32_t endpoint; /* DATAPATH_NONE: nobody */
-	uint32_t mtu;
-};
+/* ---- the entry ---- */
 
 static const struct prospect nobody = {.endpoint = DATAPATH_NONE, .mtu = MTU_NO_MEMBER};
-
-/* Why packets that come in cannot take XDP, or NULL. */
-static const char *no_xdp_upstream(struct datapath *dp, const struct set *set)
-{
-	unsigned int i;
-
-	for (i = 0; i < AMT_INTERFACES_MAX; i++) {
-		const struct interface *in = &dp->interfaces[i];
-
-		if (!in->used || !in->ifindex || !(in->flags & AMT_INTERFACE_UPSTREAM) ||
-		    in->flags & AMT_INTERFACE_XDP)
-			continue;
-		if (!set->upstream_ifindex || set->upstream_ifindex == in->ifindex)
-			return in->why_path;
-	}
-	return NULL;
-}
-
-static const char *no_xdp_endpoint(const struct datapath *dp, uint32_t endpoint)
-{
-	const struct interface *uplink =
-		interface_by_uplink(dp, dp->endpoints[endpoint].record.uplink);
-
-	return uplink && !uplink->xmit ? uplink->why_path : NULL;
-}
-
-static const char *no_xdp_uplink(const struct datapath *dp, const struct set *set,
-				 const struct prospect *prospect)
-{
-	uint32_t endpoint = prospect->endpoint;
-	const char *why = endpoint == DATAPATH_NONE ? NULL : no_xdp_endpoint(dp, endpoint);
-	unsigned int i;
-
-	for (i = 0; !why; i++) {
-		endpoint = fanout_endpoint(dp->fanout, set->id, i);
-		if (endpoint == FANOUT_NONE)
-			break;
-		why = no_xdp_endpoint(dp, endpoint);
-	}
-	return why;
-}
-
-static bool fits_direct(const struct datapath *dp, const struct set *set,
-			const struct prospect *prospect, const char **why)
-{
-	uint32_t blocks, members, endpoint = fanout_endpoint(dp->fanout, set->id, 0);
-
-	fanout_size(dp->fanout, set->id, &blocks, &members);
-	if (prospect->endpoint != DATAPATH_NONE) {
-		members++;
-		if (blocks && prospect->endpoint != endpoint)
-			blocks++;
-		endpoint = prospect->endpoint;
-	}
-	*why = "several blocks";
-	if (blocks > 1)
-		return false;
-	*why = "more copies than fit a direct broadcast";
-	if (endpoint != FANOUT_NONE && members > dp->endpoints[endpoint].record.direct_max)
-		return false;
-	*why = "one block";
-	return true;
-}
-
-static enum amt_path choose_path(struct datapath *dp, const struct set *set,
-				 const struct prospect *prospect, const char **why)
-{
-	*why = "PREEMPT_RT kernel";
-	if (dp->rt)
-		return AMT_PATH_TC;
-	*why = "this host listens too";
-	if (set->wanted_here)
-		return AMT_PATH_TC;
-	*why = no_xdp_upstream(dp, set);
-	if (!*why)
-		*why = no_xdp_uplink(dp, set, prospect);
-	if (*why)
-		return AMT_PATH_TC;
-	if (fits_direct(dp, set, prospect, why) && !set->recirculated)
-		return AMT_PATH_XDP_DIRECT;
-	if (set->recirculated)
-		*why = "was larger before: stays, to keep the order";
-	return AMT_PATH_XDP_RECIRCULATED;
-}
-
-static uint32_t group_flags(const struct datapath *dp, const struct set *set,
-			    const struct prospect *prospect)
-{
-	uint32_t flags = set->wanted_here ? AMT_GROUP_HOST : 0, endpoint;
-	unsigned int i;
-
-	if (dp->config.flags & AMT_CONFIG_UDP4_CHECKSUM ||
-	    (prospect->endpoint != DATAPATH_NONE &&
-	     dp->endpoints[prospect->endpoint].record.flags & AMT_ENDPOINT_IPV6))
-		return flags | AMT_GROUP_CHECKSUM;
-	for (i = 0; (endpoint = fanout_endpoint(dp->fanout, set->id, i)) != FANOUT_NONE; i++)
-		if (dp->endpoints[endpoint].record.flags & AMT_ENDPOINT_IPV6)
-			return flags | AMT_GROUP_CHECKSUM;
-	return flags;
-}
 
 /* Writes the entry when it is not what it should be. */
 static int set_write(struct datapath *dp, struct set *set, const struct prospect *prospect)
@@ -192,9 +85,9 @@ static int set_write(struct datapath *dp, struct set *set, const struct prospect
 	struct amt_group record = {.id = set->id, .upstream_ifindex = set->upstream_ifindex};
 	uint32_t mtu = smallest_mtu(set);
 
-	record.path = choose_path(dp, set, prospect, &set->why);
+	record.path = path_choose(dp, set, prospect, &set->why);
 	record.mtu = prospect->mtu < mtu ? prospect->mtu : mtu;
-	record.flags = group_flags(dp, set, prospect);
+	record.flags = path_flags(dp, set, prospect);
 	if (!set->published || !memcmp(&record, &set->record, sizeof(record)))
 		return 0;
 	if (bpf_map_update_elem(dp->maps.fd[MAP_GROUPS], &set->key, &record, BPF_ANY))

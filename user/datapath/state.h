@@ -28,7 +28,7 @@ struct interface {
 	uint32_t flags; /* AMT_INTERFACE_* */
 	uint32_t uplink;
 	uint32_t ring, mtu;
-	bool dispatcher;
+	bool dispatcher, veth;
 	bool xmit; /* copies can leave by XDP */
 	enum datapath_mode asked;
 	char why[96];	   /* why not native XDP */
@@ -126,6 +126,14 @@ int program_uses_map(uint32_t program_id, uint32_t map_id);
 /* Takes what uses the maps pinned in dir off every interface, and removes all pins. */
 void hooks_dismantle(const struct pins *pins);
 
+/* ---- interface.c: what an attached interface needs ---- */
+/* Its programs, ring, devmaps; writes its slot. Roles and mode are in the struct already. */
+int interface_bring_up(struct datapath *dp, struct interface *interface, struct error *err);
+/* Takes our programs off and forgets it. */
+void interface_take_down(struct datapath *dp, struct interface *interface);
+void interface_save(struct datapath *dp, const struct interface *interface);
+void interface_check_xmit(struct datapath *dp, struct interface *interface);
+
 /* ---- attach.c ---- */
 struct interface *interface_by_ifindex(struct datapath *dp, uint32_t ifindex);
 /* The uplink that a route leaves by; NULL: not attached as one. */
@@ -155,6 +163,18 @@ void tunnel_mark_retry(struct datapath *dp, uint32_t id);
 void tunnel_account(struct datapath *dp, uint32_t id, uint32_t set, bool join);
 struct amt_tunnel *tunnel_record(struct datapath *dp, uint32_t id);
 int tunnels_new(struct datapath *dp);
+
+/* ---- path.c ---- */
+/* A member about to join, so that the set's entry fits before its first copy. */
+struct prospect {
+	uint32_t endpoint; /* DATAPATH_NONE: nobody */
+	uint32_t mtu;
+};
+enum amt_path path_choose(struct datapath *dp, const struct set *set,
+			  const struct prospect *prospect, const char **why);
+/* AMT_GROUP_* */
+uint32_t path_flags(const struct datapath *dp, const struct set *set,
+		    const struct prospect *prospect);
 
 /* ---- set.c ---- */
 int set_place(struct datapath *dp, uint32_t ref);
