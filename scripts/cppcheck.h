@@ -13,3 +13,6 @@
 #define bpf_object__for_each_map(m, obj)     for (m = first(obj); m; m = next(obj, m))
 #define LIBBPF_OPTS(type, name, ...)	     struct type name = {0}
 #define DECLARE_LIBXDP_OPTS(type, name, ...) struct type name = {0}
+#define mnl_attr_for_each(attr, nlh, offset) \
+	for (attr = first(nlh, offset); attr; attr = next(attr))
+#define mnl_attr_for_each_nested(attr, nest) for (attr = first(nest, 0); attr; attr = next(attr))

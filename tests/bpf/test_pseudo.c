@@ -19,6 +19,7 @@
 #include "base/checksum.h"
 #include "base/clock.h"
 #include "gateway/pseudo.h"
+#include "gateway/pseudo_packet.h"
 #include "proto/query.h"
 #include "proto/report.h"
 
@@ -566,7 +567,9 @@ static void test_only_reports_come(void **state)
 	struct sockaddr_storage native;
 	socklen_t len = sockaddr_to_native(&to, &native);
 	struct ip_mreqn via = {.imr_ifindex = (int)info.ifindex};
-	int fd = program(AF_INET, 5000);
+	struct query_params params = {.robustness = 2, .interval_s = 125};
+	uint8_t query[QUERY_IGMP_LEN];
+	int fd = program(AF_INET, 5000), other, query_len;
 
 	settle(300);
 	forget_seen();
@@ -581,6 +584,12 @@ static void test_only_reports_come(void **state)
 			 0);
 	assert_int_equal(sendto(fd, "data", 4, 0, (struct sockaddr *)&native, len), 4);
 	put_data("198.51.100.7", "239.1.2.3", 5000, "what we put in");
+	ask(false, NULL);
+	/* nor what others put in, the packet path's TC program above all */
+	query_len = query_write(false, &params, query, sizeof(query));
+	other = pseudo_packet_open(info.peer_ifindex);
+	assert_int_equal(pseudo_packet_send(other, info.peer_ifindex, query, (size_t)query_len), 0);
+	close(other);
 	settle(100);
 	assert_int_equal(nbad, 0); /* there may be reports of link-local groups */
 	assert_int_equal(nseen, 0);
