@@ -2,16 +2,18 @@
 /*
  * Trains of packets through a chain, and what a copy costs.
  *
- * How CPU time is measured: everything that a packet causes happens on one core. The sender is
- * pinned to the core where the packet path's own thread (cpumap) serves the group, the sendmmsg
- * relay is pinned there as well, and veth delivers in the sender's system call. A train is sent in
- * bursts, each of which is awaited before the next, so the core is never idle and never has a
- * backlog: the wall time of a train is the CPU time of its packets, whoever they ran in (sender,
- * softirq, kernel thread, process), which no per-task or per-program clock would add up. The
- * sender's own share is measured by the same trains into a relay that drops everything, and
- * subtracted. Trains last about a millisecond, so what other processes take of the core spoils
- * single trains, and the median ignores them. Included in every path alike: the receiver's side of
- * the veth pair up to the program that counts and drops.
+ * How CPU time is measured: a packet's work happens in the sender's system call (veth delivers in
+ * softirq there), in ksoftirqd, in the packet path's own kernel threads (cpumap), and in the
+ * sendmmsg relay. The scheduler keeps a nanosecond clock for each of them (clock_getcpuclockid());
+ * a train costs what all of them have grown by, and other processes do not matter. The sender waits
+ * for each burst by sleeping, so waiting costs nothing and nothing queues up. Kernels that keep
+ * softirq time out of these clocks (IRQ_TIME_ACCOUNTING) are recognised by trying; there the wall
+ * time of a train is taken instead: everything is pinned to one core, which waiting by
+ * sched_yield() keeps busy, so on a machine that does nothing else wall time is CPU time.
+ *
+ * The sender's own share is measured by the same trains into a relay that drops everything, and
+ * subtracted. Included in every path alike: the receiver's side of the veth pair up to the program
+ * that counts and drops. Of many short trains the median is taken.
  */
 #ifndef AMT_TESTS_BENCH_TRAIN_H
 #define AMT_TESTS_BENCH_TRAIN_H
@@ -27,10 +29,17 @@ struct series {
 	struct chain *chain;
 	unsigned int payload, n; /* octets of UDP payload; copies of each packet */
 	int cpu;
-	double ns[TRAINS_MAX]; /* of each complete train, per packet */
-	unsigned int trains;
+	double ns[TRAINS_MAX];	      /* of each complete train, per packet */
+	unsigned int trains, packets; /* packets: of the last train */
 	uint64_t expected, delivered;
 };
+
+/* Which clocks make up a train: this thread, ksoftirqd, and those added. */
+void clocks_begin(void);
+void clocks_add(int pid);
+/* Looks whether the clocks hold softirq time; sender is a series of CHAIN_SENDER. */
+void clocks_check(struct series *sender);
+bool clocks_are_wall(void);
 
 /* Runs one train and notes it. */
 void series_train(struct series *series);
@@ -39,6 +48,7 @@ double series_packet_ns(struct series *series);
 /* Of a copy, without the sender's part of the packet. */
 double series_copy_ns(struct series *series, double sender_ns);
 double series_delivered(const struct series *series);
+void series_forget(struct series *series);
 
 void pin_to(int pid, int cpu); /* pid 0: this process */
 

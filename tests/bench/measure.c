@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
 #include <jansson.h>
 #include "bench/helper_chain.h"
 #include "bench/helper_train.h"
@@ -29,6 +32,7 @@ struct measurement {
 	unsigned int n;
 	struct series *sender[2]; /* by payload */
 	int relay_pid;
+	int thread[CPUS_MAX]; /* the packet path's, by CPU; 0: none */
 };
 
 static void die(const char *what)
@@ -71,37 +75,58 @@ static void add_path(struct measurement *m, char *text)
 			add_series(m, kind, payloads[i], (unsigned int)atoi(number));
 }
 
-/* ---- which core serves a group ---- */
+/* ---- the packet path's threads, and which core serves a group ---- */
 
-/* Context switches so far of the packet path's thread on each CPU ("cpumap/CPU/map:ID"). */
-static void count_switches(uint64_t switches[CPUS_MAX])
+static unsigned int cpus_map_id(const char *prefix)
 {
-	char path[300], line[128];
+	struct bpf_map_info info = {0};
+	__u32 len = sizeof(info);
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/fs/bpf/amt/%s-xdp-relay/cpus", prefix);
+	fd = bpf_obj_get(path);
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
+		die("the relay's pinned map `cpus` is not there");
+	close(fd);
+	return info.id;
+}
+
+/* Kernel threads "cpumap/CPU/map:ID". */
+static void find_threads(struct measurement *m, const char *prefix)
+{
+	unsigned int wanted = cpus_map_id(prefix), cpu, id;
+	char path[300], line[64];
 	struct dirent *entry;
 	DIR *proc = opendir("/proc");
-	unsigned int cpu;
-	FILE *status;
-	bool ours;
+	FILE *comm;
 
-	memset(switches, 0, CPUS_MAX * sizeof(*switches));
 	while (proc && (entry = readdir(proc))) {
 		if (!isdigit((unsigned char)entry->d_name[0]))
 			continue;
-		snprintf(path, sizeof(path), "/proc/%s/status", entry->d_name);
-		status = fopen(path, "re");
-		for (ours = false, cpu = 0; status && fgets(line, sizeof(line), status);) {
-			unsigned long long n;
-
-			if (sscanf(line, "Name:\tcpumap/%u/", &cpu) == 1 && cpu < CPUS_MAX)
-				ours = true;
-			else if (ours && sscanf(line, "voluntary_ctxt_switches: %llu", &n) == 1)
-				switches[cpu] += n;
+		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+		comm = fopen(path, "re");
+		if (comm && fgets(line, sizeof(line), comm) &&
+		    sscanf(line, "cpumap/%u/map:%u", &cpu, &id) == 2 && id == wanted &&
+		    cpu < CPUS_MAX) {
+			m->thread[cpu] = atoi(entry->d_name);
+			clocks_add(m->thread[cpu]);
 		}
-		if (status)
-			fclose(status);
+		if (comm)
+			fclose(comm);
 	}
 	if (proc)
 		closedir(proc);
+}
+
+static uint64_t thread_ns(int pid)
+{
+	struct timespec ts = {0};
+	clockid_t id;
+
+	if (!pid || clock_getcpuclockid(pid, &id) || clock_gettime(id, &ts))
+		return 0;
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
 static int any_cpu(void)
@@ -115,21 +140,22 @@ static int any_cpu(void)
 	return cpu;
 }
 
+/* The core whose thread works for the group of n; any, where none does. */
 static int serving_cpu(struct measurement *m, unsigned int n)
 {
-	uint64_t before[CPUS_MAX], after[CPUS_MAX], most = 0;
 	struct series probe = {.chain = &m->chains[CHAIN_XDP], .payload = 64, .n = n};
+	uint64_t before[CPUS_MAX], most = 0, took;
 	int cpu, best = any_cpu();
 
 	if (!m->used[CHAIN_XDP])
 		return best;
-	count_switches(before);
-	for (cpu = 0; cpu < 4; cpu++)
-		series_train(&probe);
-	count_switches(after);
+	for (cpu = 0; cpu < CPUS_MAX; cpu++)
+		before[cpu] = thread_ns(m->thread[cpu]);
+	series_train(&probe);
 	for (cpu = 0; cpu < CPUS_MAX; cpu++) {
-		if (after[cpu] - before[cpu] > most) {
-			most = after[cpu] - before[cpu];
+		took = thread_ns(m->thread[cpu]) - before[cpu];
+		if (took > most) {
+			most = took;
 			best = cpu;
 		}
 	}
@@ -155,8 +181,7 @@ static void warm_up(struct measurement *m)
 
 	for (i = 0; i < m->n; i++) {
 		run_series(m, m->series[i]);
-		m->series[i]->trains = 0;
-		m->series[i]->expected = m->series[i]->delivered = 0;
+		series_forget(m->series[i]);
 	}
 }
 
@@ -177,7 +202,8 @@ static void print(struct measurement *m)
 	for (i = 0; i < m->n; i++)
 		if (m->series[i]->chain->kind != CHAIN_SENDER)
 			json_array_append_new(rows, row(m, m->series[i]));
-	all = json_pack("{s:o, s:{s:f, s:f}}", "rows", rows, "sender_ns", "64",
+	all = json_pack("{s:o, s:s, s:{s:f, s:f}}", "rows", rows, "clock",
+			clocks_are_wall() ? "wall" : "cpu", "sender_ns", "64",
 			series_packet_ns(m->sender[0]), "1316", series_packet_ns(m->sender[1]));
 	json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 	putchar('\n');
@@ -207,6 +233,11 @@ int main(int argc, char **argv)
 	for (kind = 0; kind < CHAINS; kind++)
 		if (m.used[kind])
 			chain_open(&m.chains[kind], argv[optind], kind);
+	clocks_begin();
+	clocks_add(m.relay_pid);
+	if (m.used[CHAIN_XDP])
+		find_threads(&m, argv[optind]);
+	clocks_check(m.sender[1]);
 	for (i = 0; i < m.n; i++)
 		m.series[i]->cpu = serving_cpu(&m, m.series[i]->n);
 	warm_up(&m);

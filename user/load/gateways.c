@@ -132,7 +132,7 @@ static int make_player(struct swarm *swarm, unsigned int i, struct error *err)
 	player->start_ns = swarm->started_ns;
 	if (o->start_rate)
 		player->start_ns += i * NSEC_PER_SEC / o->start_rate;
-	player->churn_ns = player->due_ns = TIME_NEVER;
+	player->churn_ns = player->leave_ns = player->due_ns = TIME_NEVER;
 	return player_open(player, swarm->base, family, &local, o->buffer, err);
 }
 
@@ -173,7 +173,7 @@ static void join(struct swarm *swarm, struct player *player, uint64_t now)
 
 static void leave(struct swarm *swarm, struct player *player, uint64_t now, enum ending how)
 {
-	player->churn_ns = TIME_NEVER;
+	player->leave_ns = TIME_NEVER;
 	if (!player->gateway.joined)
 		return;
 	if (how == ENDING_TEARDOWN)
@@ -186,12 +186,23 @@ static void leave(struct swarm *swarm, struct player *player, uint64_t now, enum
 	swarm->leaves++;
 }
 
-static void leave_all(struct swarm *swarm, uint64_t now, enum ending how)
+/* As fast as they started: thousands at once would only overrun the relay's socket. Returns when
+ * the last one will have left. */
+static uint64_t leave_all(struct swarm *swarm, uint64_t now)
 {
+	uint64_t rate = swarm->options.start_rate, at = now;
 	unsigned int i;
 
-	for (i = 0; i < swarm->n; i++)
-		leave(swarm, &swarm->players[i], now, how);
+	for (i = 0; i < swarm->n; i++) {
+		struct player *player = &swarm->players[i];
+
+		player->start_ns = player->churn_ns = TIME_NEVER;
+		if (!player->gateway.joined)
+			continue;
+		player->leave_ns = at;
+		at += rate ? NSEC_PER_SEC / rate : 0;
+	}
+	return at;
 }
 
 static void join_all(struct swarm *swarm, uint64_t now)
@@ -231,6 +242,10 @@ static void tick_player(struct swarm *swarm, unsigned int i, uint64_t now)
 		join(swarm, player, now);
 		if (churns(swarm, i))
 			player->churn_ns = next_churn(swarm, now);
+	}
+	if (now >= player->leave_ns) {
+		leave(swarm, player, now, swarm->options.ending);
+		player->due_ns = 0;
 	}
 	if (now >= player->churn_ns) {
 		churn(swarm, player, now);
@@ -335,9 +350,10 @@ static void next_phase(struct swarm *swarm, uint64_t now)
 		swarm->ended_ns = now;
 		swarm->phase_end_ns = now + SETTLE_NS;
 	} else if (swarm->phase == PHASE_SETTLING) {
-		leave_all(swarm, now, o->ending);
 		swarm->phase = PHASE_LINGERING;
-		swarm->phase_end_ns = now + (o->ending == ENDING_NONE ? 0 : o->linger_ns);
+		swarm->phase_end_ns = now;
+		if (o->ending != ENDING_NONE)
+			swarm->phase_end_ns = leave_all(swarm, now) + o->linger_ns;
 	} else {
 		event_base_loopbreak(swarm->base);
 	}
@@ -357,7 +373,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	look_around(swarm, now);
 	if (o->leave_ns && !swarm->left && now - swarm->started_ns >= o->leave_ns) {
 		swarm->left = true;
-		leave_all(swarm, now, o->ending);
+		leave_all(swarm, now);
 	}
 	if (swarm->phase == PHASE_RUNNING ? run_is_over(swarm, now) : now >= swarm->phase_end_ns)
 		next_phase(swarm, now);
@@ -369,7 +385,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 	uint64_t now = clock_now();
 
 	if (number == SIGUSR1)
-		leave_all(swarm, now, swarm->options.ending);
+		leave_all(swarm, now);
 	else if (number == SIGUSR2)
 		join_all(swarm, now);
 	else if (swarm->phase == PHASE_RUNNING)

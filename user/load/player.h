@@ -22,6 +22,7 @@ struct player {
 	struct event *readable;
 	uint64_t start_ns; /* joins then; TIME_NEVER: has */
 	uint64_t churn_ns; /* leaves or joins then; TIME_NEVER: does neither */
+	uint64_t leave_ns; /* leaves for good then; TIME_NEVER: stays */
 	uint64_t due_ns;   /* of the engine */
 	char name[AMT_SOCKADDR_STRLEN];
 };
