@@ -7,9 +7,11 @@
 #include "bpf/net.h"
 
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <linux/ethtool.h>
+#include <linux/if_link.h>
 #include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -612,6 +614,46 @@ static void test_data_reaches_programs(void **state)
 	assert_true(receives(any6, "six"));
 }
 
+/* redirects all that comes in by the link to the peer, natively */
+static int attach_redirect(uint32_t ifindex)
+{
+	const struct bpf_insn code[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K,
+		 .dst_reg = BPF_REG_1,
+		 .imm = (int)info.peer_ifindex},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_redirect},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_link_create_opts, native, .flags = XDP_FLAGS_DRV_MODE);
+	int program = bpf_prog_load(BPF_PROG_TYPE_XDP, "redirect", "GPL", code, 4, NULL), link;
+
+	assert_true(program >= 0);
+	link = bpf_link_create(program, (int)ifindex, BPF_XDP, &native);
+	assert_true(link >= 0);
+	close(program);
+	return link;
+}
+
+static void test_native_redirect_arrives(void **state)
+{
+	struct ifreq far = {.ifr_name = "peer0"};
+	int fd = join("232.1.2.3", "198.51.100.7", 5000), link, sender;
+	uint8_t buf[2048];
+	size_t len = make_data("198.51.100.7", "232.1.2.3", 5000, "by XDP", buf);
+
+	net_veth("up0", "peer0");
+	link = attach_redirect(net_ifindex("up0"));
+	settle(100);
+	sender = net_peer_socket(AF_PACKET, SOCK_DGRAM, 0);
+	assert_int_equal(ioctl(sender, SIOCGIFINDEX, &far), 0);
+	assert_int_equal(pseudo_packet_send(sender, (uint32_t)far.ifr_ifindex, buf, len), 0);
+	assert_true(receives(fd, "by XDP"));
+	assert_int_equal(nbad, 0); /* and does not come back to us */
+	close(sender);
+	close(link);
+}
+
 static void test_strict_rp_filter_of_all(void **state)
 {
 	int fd;
@@ -729,6 +771,7 @@ int main(void)
 		pseudo_test(test_thousand_groups_are_answered),
 		pseudo_test(test_only_reports_come),
 		pseudo_test(test_data_reaches_programs),
+		pseudo_test(test_native_redirect_arrives),
 		pseudo_test(test_strict_rp_filter_of_all),
 		pseudo_test(test_default_routes),
 		pseudo_test(test_bad_input),
