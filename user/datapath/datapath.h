@@ -52,7 +52,17 @@ struct datapath_callbacks {
 };
 
 /* Mounts bpffs where missing, locks the pin folder (two amtd of one name never race), loads or
- * adopts. -EBUSY: another amtd has it. */
+ * adopts. -EBUSY: another amtd has it. -EINVAL: the instance is not 1 to 32 letters, digits, '-' or
+ * '_' (bpffs takes no dot).
+ *
+ * Instance NAME owns: /sys/fs/bpf/amt/NAME/MAP for each map, /sys/fs/bpf/amt/NAME/links/ for what
+ * holds programs in place (xdp-IFINDEX, recirculate, xdp_devmap_xmit, xdp_cpumap_enqueue), the veth
+ * pair amtr-NAME-a and -b (a hash where NAME is longer than 8), and a TC filter of preference 2268
+ * on each upstream interface. Instances are known host-wide, not per network namespace. The lock is
+ * an open file: a child that does not exec must close it, or it holds the instance.
+ *
+ * Whoever drops privileges afterwards keeps CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN
+ * (programs are looked up by id), or later attach and detach fail. */
 int datapath_open(struct datapath **out, const struct datapath_options *options,
 		  struct event_base *base, const struct datapath_callbacks *callbacks,
 		  struct error *err);
