@@ -38,10 +38,28 @@ static uint32_t program_on(uint32_t ifindex)
 
 /* ---- dispatcher ---- */
 
+/* libxdp itself is asked only where this says so: it keeps a descriptor of any other program. */
+static bool is_dispatcher(uint32_t program_id)
+{
+	int fd = program_id ? bpf_prog_get_fd_by_id(program_id) : -1;
+	struct bpf_prog_info info = {0};
+	__u32 length = sizeof(info);
+	bool is;
+
+	if (fd < 0)
+		return false;
+	is = !bpf_obj_get_info_by_fd(fd, &info, &length) && !strcmp(info.name, "xdp_dispatcher");
+	close(fd);
+	return is;
+}
+
 static struct xdp_multiprog *dispatcher_on(uint32_t ifindex)
 {
-	struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex((int)ifindex);
+	struct xdp_multiprog *mp;
 
+	if (!is_dispatcher(program_on(ifindex)))
+		return NULL;
+	mp = xdp_multiprog__get_from_ifindex((int)ifindex);
 	if (libxdp_get_error(mp))
 		return NULL;
 	if (!xdp_multiprog__is_legacy(mp))
