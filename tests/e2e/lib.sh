@@ -160,6 +160,17 @@ datapath_clean() {
 		event_lost ttl_expired too_big
 }
 
+group_path() { # group_path GROUP: xdp-direct, xdp-recirculated or tc
+	ctl --json groups "$1" | jq -r '.groups[0].path'
+}
+
+expect_path() { # expect_path GROUP PATTERN
+	local path
+	path=$(group_path "$1")
+	# shellcheck disable=SC2053 # a pattern
+	[[ $path == $2 ]] || fail "$1 goes by $path instead of $2: $(ctl groups)"
+}
+
 # ---- load ----
 
 # Gateways in the background; returns when all have sent their joins and the relay has as many

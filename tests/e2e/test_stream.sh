@@ -26,14 +26,15 @@ inner_group() { # inner_group 4|6
 	echo "${channel#*,}"
 }
 
-# stream OUTER INNER GATEWAYS PACKETS RATE [CONF_LINE...]
+# stream PATH OUTER INNER GATEWAYS PACKETS RATE [CONF_LINE...]
 stream() {
-	local outer=$1 inner=$2 n=$3 packets=$4 rate=$5
-	shift 5
+	local path=$1 outer=$2 inner=$3 n=$4 packets=$5 rate=$6
+	shift 6
 	relay_start "$(relay_conf "$@")"
 	# shellcheck disable=SC2046
 	gateways_start g "$n" -r "$(outer_relay "$outer")" -n "$n" $(outer_sources "$outer" 32) \
-		--in-order --expect "$packets" "$(inner_channel "$inner")"
+		--start-rate 5000 --in-order --expect "$packets" "$(inner_channel "$inner")"
+	expect_path "$(inner_group "$inner")" "$path"
 	send -g "$(inner_group "$inner")" -n "$packets" -s 1348 -r "$rate"
 	gateways_good g
 	expect "packets in" "$(stat packets_in)" -eq "$packets"
@@ -49,7 +50,8 @@ file_stream() { # file_stream OUTER INNER GATEWAYS
 	# shellcheck disable=SC2046
 	gateways_start g "$3" -r "$(outer_relay "$1")" -n "$3" $(outer_sources "$1" 32) \
 		--in-order --complete --compare "$file" --output "$net_dir/out" \
-		"$(inner_channel "$2")"
+		--start-rate 5000 "$(inner_channel "$2")"
+	expect_path "$(inner_group "$2")" 'xdp-*'
 	send -g "$(inner_group "$2")" -r 20M "$file"
 	gateways_good g
 	cmp "$file" "$net_dir/out" || fail "the file of the first gateway is another one"
@@ -92,10 +94,10 @@ for outer in 4 6; do
 		run_case "$name: tshark finds nothing wrong" captured $outer $inner
 	done
 done
-run_case "burst: 64 packets to 16 gateways" stream 4 4 16 64 0
-run_case "burst: 64 packets to 16 gateways over IPv6" stream 6 6 16 64 0
-run_case "4,096 gateways" stream 4 4 4096 60 400k
-run_case "4,096 gateways over IPv6" stream 6 6 4096 60 400k
-run_case "TC: IPv4 over IPv6, 40 gateways" stream 6 4 40 500 10M 'mode = tc'
-run_case "TC: IPv6 over IPv4, 40 gateways" stream 4 6 40 500 10M 'mode = tc'
+run_case "burst: 64 packets to 16 gateways" stream 'xdp-*' 4 4 16 64 0
+run_case "burst: 64 packets to 16 gateways over IPv6" stream 'xdp-*' 6 6 16 64 0
+run_case "4,096 gateways" stream xdp-recirculated 4 4 4096 60 400k
+run_case "4,096 gateways over IPv6" stream xdp-recirculated 6 6 4096 60 400k
+run_case "TC: IPv4 over IPv6, 40 gateways" stream tc 6 4 40 500 10M 'mode = tc'
+run_case "TC: IPv6 over IPv4, 40 gateways" stream tc 4 6 40 500 10M 'mode = tc'
 finish
