@@ -61,12 +61,14 @@ net_add() { # net_add NAME...
 # nobody finishes them later, and a relay's copies would carry the unfinished ones. GRO on: a
 # native XDP transmit reaches a veth only when its peer polls, and then nothing goes through the
 # host-wide backlog either. Both ends are set before either is up: the kernel looks at the peer when
-# an end comes up to say whether it takes XDP frames. A queue for each CPU, as a NIC has: with one,
-# the fan-out of two groups on two CPUs meets in one ring, which only one of them empties.
+# an end comes up to say whether it takes XDP frames.
+# Queues as a NIC has them: one for each CPU's XDP frames (the kernel takes that of the CPU's number)
+# and one more for all that the stack sends. A queue that the stack uses too may be emptied by
+# another CPU than the one that fills it, which then fills it faster than it is emptied.
 net_link() { # net_link A IF_A B IF_B
-	local queues=(numtxqueues "$(nproc)" numrxqueues "$(nproc)")
-	ip -n "$net_id-$1" link add dev "$2" "${queues[@]}" type veth peer name "$4" \
-		"${queues[@]}" netns "$net_id-$3"
+	local queues=$(($(nproc --all) + 1))
+	ip -n "$net_id-$1" link add dev "$2" numtxqueues $queues numrxqueues $queues type veth \
+		peer name "$4" numtxqueues $queues numrxqueues $queues netns "$net_id-$3"
 	net_tune "$1" "$2"
 	net_tune "$3" "$4"
 	ip -n "$net_id-$1" link set dev "$2" up
@@ -78,6 +80,18 @@ net_tune() { # net_tune NAME IF
 		net_die "ethtool cannot switch off transmit checksums of $2"
 	on "$1" ethtool -k "$2" | grep -q '^tx-checksumming: off' ||
 		net_die "transmit checksums of $2 stay on"
+	net_stack_queue "$1" "$2"
+}
+
+# All CPUs' packets of the stack leave by the last queue (XPS). "exec" shows the namespace's /sys.
+net_stack_queue() { # net_stack_queue NAME IF
+	local cpus left mask=''
+	cpus=$(nproc --all)
+	for ((left = cpus; left > 0; left -= 32)); do # words of 32 bits, the partial one in front
+		mask=$(printf '%x' $(((1 << (left < 32 ? left : 32)) - 1)))${mask:+,}$mask
+	done
+	ip netns exec "$net_id-$1" sh -c \
+		"echo $mask >/sys/class/net/$2/queues/tx-$cpus/xps_cpus" 2>/dev/null || true
 }
 
 net_addr() { # net_addr NAME IF ADDRESS/LEN...

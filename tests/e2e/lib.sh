@@ -160,7 +160,7 @@ datapath_clean() {
 		event_lost ttl_expired too_big
 }
 
-group_path() { # group_path GROUP: xdp-direct, xdp-recirculated or tc
+group_path() { # group_path GROUP: xdp, xdp-recirculated or tc
 	ctl --json groups "$1" | jq -r '.groups[0].path'
 }
 
@@ -209,7 +209,9 @@ figure() { # figure NAME JQ: out of the summary
 gateways_good() {
 	local status=0
 	gateways_end "$1" || status=$?
-	[ "$status" -eq 0 ] || fail "$1: status $status, $(figure "$1" '[to_entries[] |
+	[ "$status" -eq 0 ] && return
+	ctl stats --nonzero
+	fail "$1: status $status, $(figure "$1" '[to_entries[] |
 		select(.key | IN("missing", "duplicate", "foreign", "damaged", "different", "silent",
 			"reordered", "stale", "socket_drops", "established", "gateways", "packets")) |
 		"\(.key) \(.value)"] | join(", ")')"
