@@ -5,17 +5,6 @@
 source "$(dirname "$0")/lib.sh"
 topology
 
-outer_relay() { # outer_relay 4|6
-	if [ "$1" = 4 ]; then echo "$relay4"; else echo "$relay6"; fi
-}
-
-outer_sources() { # outer_sources 4|6 N: N gateway addresses as options
-	local n
-	for ((n = 1; n <= $2; n++)); do
-		if [ "$1" = 4 ]; then echo "-S 10.2.1.$n"; else echo "-S 2001:db8:2::1:$n"; fi
-	done
-}
-
 inner_channel() { # inner_channel 4|6
 	if [ "$1" = 4 ]; then echo "$source4,232.1.1.1"; else echo "$source6,ff3e::8000:1"; fi
 }
