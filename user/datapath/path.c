@@ -82,10 +82,11 @@ enum amt_path path_choose(struct datapath *dp, const struct set *set,
 		*why = no_xdp_uplink(dp, set, prospect);
 	if (*why)
 		return AMT_PATH_TC;
-	if (fits_direct(dp, set, prospect, why) && !set->recirculated)
+	if (!fits_direct(dp, set, prospect, why))
+		return AMT_PATH_XDP_RECIRCULATED;
+	if (!set->recirculated)
 		return AMT_PATH_XDP_DIRECT;
-	if (set->recirculated)
-		*why = "was larger before: stays, to keep the order";
+	*why = "was larger before: stays, to keep the order";
 	return AMT_PATH_XDP_RECIRCULATED;
 }
 
