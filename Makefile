@@ -67,17 +67,17 @@ setup: ## install what is missing (Debian packages)
 
 run: ## the whole way, live: source, relay, gateways; STREAM=FILE streams a file of yours
 	@scripts/setup run
-	@$(MAKE) --no-print-directory programs
+	@$(MAKE) -j"$$(nproc)" --no-print-directory programs
 	@scripts/demo $(if $(STREAM),--stream '$(STREAM)')
 
 test: ## unit, BPF and end-to-end tests, with sanitizers; ONLY='pattern ...' chooses
 	@scripts/setup test
-	@$(MAKE) --no-print-directory SANITIZE=1 tests
+	@$(MAKE) -j"$$(nproc)" --no-print-directory SANITIZE=1 tests
 	@tests/run build/asan $(ONLY)
 
 bench: ## measure, as ratios in one run; JSON=FILE writes the figures
 	@scripts/setup test
-	@$(MAKE) --no-print-directory programs $(BENCH)
+	@$(MAKE) -j"$$(nproc)" --no-print-directory programs $(BENCH)
 	@tests/bench/run $(if $(JSON),--json '$(JSON)') $(BENCH_FLAGS)
 
 check: ## format, shellcheck, cppcheck, man pages
@@ -89,7 +89,7 @@ format: ## put all C files into the project's format
 
 fuzz: ## build the fuzz targets (clang, libFuzzer)
 	@scripts/setup fuzz
-	@$(MAKE) --no-print-directory $(FUZZ)
+	@$(MAKE) -j"$$(nproc)" --no-print-directory $(FUZZ)
 
 clean: ## remove build/
 	$(Q)rm -rf build
