@@ -42,6 +42,7 @@ BPF_OBJ  := $(BPF_SRC:bpf/%.bpf.c=$(O)/bpf/%.bpf.o)
 SKEL     := $(BPF_SRC:bpf/%.bpf.c=$(O)/skel/%.skel.h)
 UNIT     := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPFTEST  := $(patsubst tests/bpf/%.c,$(O)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
+E2E      := $(patsubst tests/e2e/%.c,$(O)/tests/e2e/%,$(wildcard tests/e2e/*.c))
 BENCH    := $(patsubst tests/bench/%.c,$(O)/tests/bench/%,$(filter-out %.bpf.c tests/bench/helper_%, \
               $(wildcard tests/bench/*.c)))
 BENCH_SKEL := $(patsubst tests/bench/%.bpf.c,$(O)/skel/%.skel.h,$(wildcard tests/bench/*.bpf.c))
@@ -60,7 +61,7 @@ help: ## this list
 
 programs: $(PROGRAMS:%=$(O)/%)
 
-tests: programs $(UNIT) $(BPFTEST) ## build the tests
+tests: programs $(UNIT) $(BPFTEST) $(E2E) ## build the tests
 
 setup: ## install what is missing (Debian packages)
 	@scripts/setup
@@ -129,6 +130,10 @@ $(O)/tests/%.o: tests/%.c Makefile | $(SKEL)
 $(UNIT) $(BPFTEST): $(O)/tests/%: $(O)/tests/%.o $$(call TEST_HELPERS,$$(subst /,,$$(dir $$*))) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(LDLIBS)
+
+$(E2E): $(O)/tests/%: $(O)/tests/%.o $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
 $(O)/tests/bench/%.bpf.o: tests/bench/%.bpf.c Makefile
 	$(call say,BPF,$@)

@@ -259,6 +259,7 @@ send() { # send OPTION...: a stream from the source
 
 # capture_start NAME NAMESPACE INTERFACE [FILTER]
 capture_start() {
+	rm -f "$net_dir/$1.capture" # an earlier case's says that a capture runs
 	# shellcheck disable=SC2046
 	$(where "$2") dumpcap -q -i "$3" -s 0 -B 64 -f "${4:-}" -w "$net_dir/$1.pcapng" \
 		>/dev/null 2>"$net_dir/$1.capture" &

@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A hostile gateway for the end-to-end tests: what amt-load, which plays by the rules, never sends.
+ *
+ *   mangle RELAY SOURCE STEP...     steps, one after the other:
+ *     ask4, ask6       Request for IGMP or MLD and its Query, whose MAC later steps use
+ *     join, leave      Membership Update for GROUP4 or GROUP6
+ *     wait             until a line comes on standard input
+ *     fault=NAME       an Update that is wrong in one way, see faults[]
+ *     macs             an Update for each bit of the MAC, which is wrong
+ *     teardown, teardown-wrong
+ *     nonce0           Relay Discovery with nonce zero
+ *     lengths          every message cut at every length
+ *     mutate=N         N messages, each mutated from a good one; the relay has to live on
+ *     flood=N          N Requests forged from many ports of 9 addresses
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include "base/addr.h"
+#include "base/checksum.h"
+#include "proto/message.h"
+#include "proto/report.h"
+
+#define GROUP4	      "239.9.9.9"
+#define GROUP6	      "ff1e::9"
+#define MESSAGE_MAX   512
+#define ASK_TRIES     20
+#define ASK_MS	      500
+#define BATCH	      128 /* mutated messages between two Requests that must be answered */
+#define FLOOD_SOURCES 9
+
+#define IGMP_AT	  24 /* in the inner datagram, behind the router alert */
+#define ICMPV6_AT 48
+
+struct gateway {
+	int fd;
+	struct amt_sockaddr relay, self;
+	bool ipv6; /* inside */
+	uint32_t nonce;
+	uint8_t mac[AMT_MAC_LEN];
+};
+
+struct packet {
+	uint8_t octets[MESSAGE_MAX];
+	size_t len;
+};
+
+static uint64_t random_state = 88172645463325252ULL;
+
+static void die(const char *what)
+{
+	fprintf(stderr, "mangle: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+/* Marsaglia's xorshift: the same messages in every run. */
+static uint32_t random_below(uint32_t bound)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (uint32_t)(random_state >> 32) % bound;
+}
+
+/* ICMP errors of earlier messages come out of later calls: no matter. */
+static void send_packet(const struct gateway *gw, const struct packet *p)
+{
+	if (send(gw->fd, p->octets, p->len, 0) < 0)
+		(void)send(gw->fd, p->octets, p->len, 0);
+}
+
+static void send_message(const struct gateway *gw, const struct amt_message *msg)
+{
+	struct packet p;
+	int len = message_write(msg, p.octets, sizeof(p.octets));
+
+	if (len < 0)
+		die("message");
+	p.len = (size_t)len;
+	send_packet(gw, &p);
+}
+
+/* ---- good messages ---- */
+
+static bool query_awaited(struct gateway *gw, uint32_t nonce)
+{
+	struct pollfd wait = {.fd = gw->fd, .events = POLLIN};
+	struct amt_message msg;
+	struct packet p;
+	ssize_t len;
+
+	while (poll(&wait, 1, ASK_MS) > 0) {
+		len = recv(gw->fd, p.octets, sizeof(p.octets), MSG_DONTWAIT);
+		if (len <= 0 || message_parse(p.octets, (size_t)len, &msg) ||
+		    msg.type != AMT_QUERY || msg.nonce != nonce)
+			continue;
+		memcpy(gw->mac, msg.mac, sizeof(gw->mac));
+		gw->nonce = nonce;
+		return true;
+	}
+	return false;
+}
+
+static void ask(struct gateway *gw, bool ipv6)
+{
+	struct amt_message msg = {.type = AMT_REQUEST, .want_mld = ipv6};
+	int tries;
+
+	gw->ipv6 = ipv6;
+	msg.nonce = random_below(UINT32_MAX);
+	for (tries = 0; tries < ASK_TRIES; tries++) {
+		send_message(gw, &msg);
+		if (query_awaited(gw, msg.nonce))
+			return;
+	}
+	errno = ETIMEDOUT;
+	die("no Membership Query");
+}
+
+static void make_update(const struct gateway *gw, enum record_type type, struct packet *p)
+{
+	struct amt_message msg = {.type = AMT_UPDATE, .nonce = gw->nonce};
+	struct report_build record = {.type = type};
+	uint8_t report[MESSAGE_MAX / 2];
+	int len;
+
+	addr_parse(gw->ipv6 ? GROUP6 : GROUP4, &record.group);
+	len = report_write(gw->ipv6, NULL, &record, 1, report, sizeof(report));
+	if (len < 0)
+		die("report");
+	memcpy(msg.mac, gw->mac, sizeof(msg.mac));
+	msg.datagram = report;
+	msg.datagram_len = (size_t)len;
+	len = message_write(&msg, p->octets, sizeof(p->octets));
+	if (len < 0)
+		die("update");
+	p->len = (size_t)len;
+}
+
+static void update(const struct gateway *gw, enum record_type type)
+{
+	struct packet p;
+
+	make_update(gw, type, &p);
+	send_packet(gw, &p);
+}
+
+static void make_teardown(const struct gateway *gw, struct packet *p)
+{
+	struct amt_message msg = {.type = AMT_TEARDOWN, .nonce = gw->nonce, .gateway = gw->self};
+	int len;
+
+	memcpy(msg.mac, gw->mac, sizeof(msg.mac));
+	len = message_write(&msg, p->octets, sizeof(p->octets));
+	p->len = len > 0 ? (size_t)len : 0;
+}
+
+/* ---- wrong Updates ---- */
+
+static void set_checksum(uint8_t *at, uint32_t sum)
+{
+	__be16 check = checksum_finish(sum);
+
+	memcpy(at, &check, sizeof(check));
+}
+
+/* Makes the inner checksums right again, where the datagram still is of that form. */
+static void repair(struct packet *p)
+{
+	uint8_t *inner = p->octets + AMT_UPDATE_DATAGRAM;
+	struct amt_addr source, destination;
+	size_t len;
+
+	if (p->len < AMT_UPDATE_DATAGRAM + IGMP_AT + 4)
+		return;
+	len = p->len - AMT_UPDATE_DATAGRAM;
+	if (inner[0] >> 4 == 4) {
+		memset(inner + 10, 0, 2);
+		set_checksum(inner + 10, checksum_add(0, inner, IGMP_AT));
+		memset(inner + IGMP_AT + 2, 0, 2);
+		set_checksum(inner + IGMP_AT + 2, checksum_add(0, inner + IGMP_AT, len - IGMP_AT));
+		return;
+	}
+	if (len < ICMPV6_AT + 4)
+		return;
+	source = addr_from_ipv6(inner + 8);
+	destination = addr_from_ipv6(inner + 24);
+	len -= ICMPV6_AT;
+	memset(inner + ICMPV6_AT + 2, 0, 2);
+	set_checksum(inner + ICMPV6_AT + 2,
+		     checksum_add(checksum_add_pseudo(0, &source, &destination, IPPROTO_ICMPV6,
+						      (uint32_t)len),
+				  inner + ICMPV6_AT, len));
+}
+
+/* One octet of the inner datagram is another value; 0: no such fault in this family. */
+static const struct fault {
+	const char *name;
+	bool repaired; /* the checksums are right for what is there */
+	uint8_t at4, value4, at6, value6;
+} faults[] = {
+	{"not-ip", false, 0, 0x56, 0, 0x76},
+	{"protocol", true, 9, 17, 40, 17},
+	{"ttl", true, 8, 2, 7, 2},
+	{"ip-checksum", false, 10, 0x5a, 0, 0},
+	{"fragment", true, 6, 0x20, 40, 44},
+	{"checksum", false, IGMP_AT + 2, 0x5a, ICMPV6_AT + 2, 0x5a},
+	{"report-type", true, IGMP_AT, 0x11, ICMPV6_AT, 130},
+	{"report-short", true, IGMP_AT + 7, 2, ICMPV6_AT + 7, 2},
+	{"record-type", true, IGMP_AT + 8, 9, ICMPV6_AT + 8, 9},
+	{"group", true, IGMP_AT + 12, 10, ICMPV6_AT + 12, 0x20},
+};
+
+/* What is wrong with the AMT message itself, and lengths. */
+static bool outer_fault(struct packet *p, const char *name)
+{
+	if (!strcmp(name, "version"))
+		p->octets[0] |= 0x10;
+	else if (!strcmp(name, "type"))
+		p->octets[0] = 9;
+	else if (!strcmp(name, "query"))
+		p->octets[0] = AMT_QUERY;
+	else if (!strcmp(name, "data"))
+		p->octets[0] = AMT_DATA;
+	else if (!strcmp(name, "mac"))
+		p->octets[AMT_UPDATE_MAC] ^= 0x80;
+	else if (!strcmp(name, "nonce"))
+		p->octets[AMT_UPDATE_NONCE] ^= 0x01;
+	else if (!strcmp(name, "short"))
+		p->len = AMT_UPDATE_DATAGRAM - 1;
+	else if (!strcmp(name, "cut"))
+		p->len--;
+	else
+		return false;
+	return true;
+}
+
+static void inner_fault(const struct gateway *gw, struct packet *p, const struct fault *fault)
+{
+	uint8_t *inner = p->octets + AMT_UPDATE_DATAGRAM;
+
+	inner[gw->ipv6 ? fault->at6 : fault->at4] = gw->ipv6 ? fault->value6 : fault->value4;
+	if (fault->repaired)
+		repair(p);
+}
+
+static void send_fault(const struct gateway *gw, const char *name)
+{
+	struct packet p;
+	size_t i;
+
+	make_update(gw, RECORD_TO_EX, &p);
+	for (i = 0; i < sizeof(faults) / sizeof(*faults) && strcmp(name, faults[i].name); i++)
+		;
+	if (i < sizeof(faults) / sizeof(*faults)) {
+		inner_fault(gw, &p, &faults[i]);
+	} else if (!outer_fault(&p, name)) {
+		errno = EINVAL;
+		die(name);
+	}
+	send_packet(gw, &p);
+}
+
+static void send_wrong_macs(const struct gateway *gw)
+{
+	struct packet p;
+	unsigned int bit;
+
+	for (bit = 0; bit < AMT_MAC_LEN * 8; bit++) {
+		make_update(gw, RECORD_TO_EX, &p);
+		p.octets[AMT_UPDATE_MAC + bit / 8] ^= (uint8_t)(1 << bit % 8);
+		send_packet(gw, &p);
+	}
+}
+
+static void send_teardown(const struct gateway *gw, bool wrong)
+{
+	struct packet p;
+
+	make_teardown(gw, &p);
+	p.octets[AMT_TEARDOWN_MAC + 5] ^= wrong;
+	send_packet(gw, &p);
+}
+
+/* ---- messages out of good ones ---- */
+
+/* The n-th good message, n = 0..TEMPLATES-1. */
+#define TEMPLATES 7
+static void make_template(struct gateway *gw, unsigned int n, struct packet *p)
+{
+	struct amt_message msg = {.nonce = random_below(UINT32_MAX)};
+	int len;
+
+	if (n >= 3) {
+		gw->ipv6 = n & 1;
+		if (n == 3)
+			make_teardown(gw, p);
+		else
+			make_update(gw, n == 4 ? RECORD_TO_IN : RECORD_TO_EX, p);
+		return;
+	}
+	msg.type = n == 0 ? AMT_DISCOVERY : AMT_REQUEST;
+	msg.want_mld = n == 2;
+	len = message_write(&msg, p->octets, sizeof(p->octets));
+	p->len = len > 0 ? (size_t)len : 0;
+}
+
+static void send_lengths(struct gateway *gw)
+{
+	struct packet p;
+	unsigned int n;
+	size_t len;
+
+	for (n = 0; n < TEMPLATES; n++) {
+		make_template(gw, n, &p);
+		for (len = p.len; len-- > 0;) {
+			p.len = len;
+			send_packet(gw, &p);
+		}
+		ask(gw, n & 1); /* the relay has taken them all */
+	}
+}
+
+static void mutate_once(struct packet *p)
+{
+	uint32_t at = p->len ? random_below((uint32_t)p->len) : 0;
+
+	switch (random_below(6)) {
+	case 0:
+	case 1:
+		p->octets[at] ^= (uint8_t)(1 << random_below(8));
+		break;
+	case 2:
+		p->octets[at] = (uint8_t)random_below(256);
+		break;
+	case 3: /* the ends of ranges */
+		p->octets[at] = random_below(2) ? 0xff : 0;
+		break;
+	case 4:
+		p->len = at;
+		break;
+	case 5:
+		while (p->len < MESSAGE_MAX && random_below(16))
+			p->octets[p->len++] = (uint8_t)random_below(256);
+		break;
+	}
+}
+
+static void send_mutated(struct gateway *gw, unsigned long number)
+{
+	struct packet p;
+	unsigned long i;
+	unsigned int turns;
+
+	for (i = 0; i < number; i++) {
+		make_template(gw, random_below(TEMPLATES), &p);
+		for (turns = random_below(4) + 1; turns; turns--)
+			mutate_once(&p);
+		if (p.len && p.octets[0] == AMT_UPDATE && random_below(2))
+			repair(&p); /* so that what is behind the checksums is reached */
+		send_packet(gw, &p);
+		if (i % BATCH == BATCH - 1)
+			ask(gw, false); /* it answers still, and its socket's queue is empty */
+	}
+	ask(gw, false);
+}
+
+/* ---- forged Requests ---- */
+
+/* Source i: the address with i + 1 as its last octet. */
+static struct amt_sockaddr forged(const struct gateway *gw, unsigned int i)
+{
+	struct amt_sockaddr source = gw->self;
+
+	source.addr.bytes[15] = (uint8_t)(i + 1);
+	source.port = 0;
+	return source;
+}
+
+static int raw_socket(const struct amt_sockaddr *source, const struct amt_sockaddr *relay)
+{
+	struct amt_sockaddr to = {.addr = relay->addr};
+	struct sockaddr_storage name;
+	int one = 1, fd = socket(addr_family(&source->addr), SOCK_RAW, IPPROTO_UDP);
+	socklen_t len = sockaddr_to_native(source, &name);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&name, len))
+		die("raw socket");
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &one, sizeof(one));
+	len = sockaddr_to_native(&to, &name);
+	if (connect(fd, (struct sockaddr *)&name, len))
+		die("raw socket");
+	return fd;
+}
+
+/* A Request in a UDP packet of our own. */
+static void make_forged(const struct gateway *gw, const struct amt_addr *source, uint16_t port,
+			uint8_t packet[8 + AMT_REQUEST_LEN])
+{
+	struct amt_message msg = {.type = AMT_REQUEST, .nonce = random_below(UINT32_MAX)};
+	const uint16_t length = 8 + AMT_REQUEST_LEN;
+	__be16 words[4] = {htons(port), gw->relay.port, htons(length), 0};
+
+	memcpy(packet, words, sizeof(words));
+	message_write(&msg, packet + 8, AMT_REQUEST_LEN);
+	words[3] = checksum_finish(
+		checksum_add(checksum_add_pseudo(0, source, &gw->relay.addr, IPPROTO_UDP, length),
+			     packet, length));
+	memcpy(packet, words, sizeof(words));
+}
+
+static void flood(const struct gateway *gw, unsigned long number)
+{
+	uint8_t packet[8 + AMT_REQUEST_LEN];
+	struct amt_sockaddr source[FLOOD_SOURCES];
+	int fd[FLOOD_SOURCES];
+	unsigned long i;
+	unsigned int from;
+
+	for (from = 0; from < FLOOD_SOURCES; from++) {
+		source[from] = forged(gw, from);
+		fd[from] = raw_socket(&source[from], &gw->relay);
+	}
+	for (i = 0; i < number; i++) {
+		from = (unsigned int)(i % FLOOD_SOURCES);
+		make_forged(gw, &source[from].addr, (uint16_t)(1024 + random_below(64000)), packet);
+		(void)!send(fd[from], packet, sizeof(packet), 0);
+		if (i % 256 == 255)
+			usleep(5000); /* the relay's share of the processor */
+	}
+	for (from = 0; from < FLOOD_SOURCES; from++)
+		close(fd[from]);
+}
+
+/* ---- steps ---- */
+
+static void wait_line(void)
+{
+	char line[64];
+
+	if (!fgets(line, sizeof(line), stdin))
+		die("standard input");
+}
+
+static void nonce_zero(const struct gateway *gw)
+{
+	struct amt_message msg = {.type = AMT_DISCOVERY};
+
+	send_message(gw, &msg);
+}
+
+static void step(struct gateway *gw, char *name)
+{
+	char *value = strchr(name, '=');
+
+	if (value)
+		*value++ = 0;
+	if (!strcmp(name, "ask4") || !strcmp(name, "ask6"))
+		ask(gw, name[3] == '6');
+	else if (!strcmp(name, "join"))
+		update(gw, RECORD_TO_EX);
+	else if (!strcmp(name, "leave"))
+		update(gw, RECORD_TO_IN);
+	else if (!strcmp(name, "wait"))
+		wait_line();
+	else if (!strcmp(name, "macs"))
+		send_wrong_macs(gw);
+	else if (!strcmp(name, "teardown") || !strcmp(name, "teardown-wrong"))
+		send_teardown(gw, name[8]);
+	else if (!strcmp(name, "nonce0"))
+		nonce_zero(gw);
+	else if (!strcmp(name, "lengths"))
+		send_lengths(gw);
+	else if (!strcmp(name, "fault") && value)
+		send_fault(gw, value);
+	else if (!strcmp(name, "mutate") && value)
+		send_mutated(gw, strtoul(value, NULL, 10));
+	else if (!strcmp(name, "flood") && value)
+		flood(gw, strtoul(value, NULL, 10));
+	else
+		die(name);
+}
+
+static void open_socket(struct gateway *gw)
+{
+	struct sockaddr_storage name;
+	socklen_t len = sockaddr_to_native(&gw->self, &name);
+
+	gw->fd = socket(addr_family(&gw->self.addr), SOCK_DGRAM, 0);
+	if (gw->fd < 0 || bind(gw->fd, (struct sockaddr *)&name, len))
+		die("socket");
+	len = sockaddr_to_native(&gw->relay, &name);
+	if (connect(gw->fd, (struct sockaddr *)&name, len))
+		die("socket");
+	len = sizeof(name);
+	if (getsockname(gw->fd, (struct sockaddr *)&name, &len) ||
+	    sockaddr_from_native((struct sockaddr *)&name, &gw->self))
+		die("socket");
+}
+
+int main(int argc, char **argv)
+{
+	struct gateway gw = {.relay.port = htons(2268)};
+	int i;
+
+	if (argc < 4 || addr_parse(argv[1], &gw.relay.addr) || addr_parse(argv[2], &gw.self.addr)) {
+		fprintf(stderr, "usage: mangle RELAY SOURCE STEP...\n");
+		return 2;
+	}
+	open_socket(&gw);
+	for (i = 3; i < argc; i++)
+		step(&gw, argv[i]);
+	close(gw.fd);
+	return 0;
+}
