@@ -7,7 +7,7 @@
 
 #define FIRST_PORT 1000
 #define PORTS	   20000
-#define PATIENCE   300 /* ms without a frame: no more will come */
+#define PATIENCE   5000 /* ms without a frame, on a busy machine: no more will come */
 
 /* Which packets a member has had. */
 struct member {
