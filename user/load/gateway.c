@@ -136,6 +136,16 @@ void load_gateway_init(struct gateway *gw, const struct gateway_options *options
 		gw->cycle[i].due = gw->cycle[i].repeat_due = TIME_NEVER;
 }
 
+void load_gateway_forget(struct gateway *gw)
+{
+	unsigned int i;
+
+	for (i = 0; i < CYCLES; i++) {
+		gw->cycle[i].asked = gw->cycle[i].answered = false;
+		gw->cycle[i].repeat_due = TIME_NEVER;
+	}
+}
+
 void load_gateway_join(struct gateway *gw, uint64_t now)
 {
 	unsigned int i;

@@ -82,6 +82,10 @@ void load_gateway_init(struct gateway *gateway, const struct gateway_options *op
 		       const struct gateway_edge *edge, const struct subscriptions *wanted,
 		       const struct amt_sockaddr *relay);
 
+/* Lets go of what the last Queries gave, so that the next join begins with a handshake. Once its
+ * Query is there, the relay has done all that was sent to it before. */
+void load_gateway_forget(struct gateway *gateway);
+
 /* Starts to want the channels: handshake where needed, else an Update at once. */
 void load_gateway_join(struct gateway *gateway, uint64_t now);
 /* Leaves all channels by an Update. */

@@ -174,15 +174,9 @@ static void join(struct swarm *swarm, struct player *player, uint64_t now)
 static void leave(struct swarm *swarm, struct player *player, uint64_t now, enum ending how)
 {
 	player->leave_ns = TIME_NEVER;
-	if (!player->gateway.joined)
+	if (!player->gateway.joined || how == ENDING_NONE)
 		return;
-	if (how == ENDING_TEARDOWN)
-		load_gateway_teardown(&player->gateway, now);
-	else if (how == ENDING_LEAVE)
-		load_gateway_leave(&player->gateway, now);
-	if (how == ENDING_NONE)
-		return;
-	receiver_listen(&player->receiver, false, now);
+	player_leave(player, now, how == ENDING_TEARDOWN);
 	swarm->leaves++;
 }
 
@@ -225,10 +219,12 @@ static uint64_t next_churn(const struct swarm *swarm, uint64_t now)
 
 static void churn(struct swarm *swarm, struct player *player, uint64_t now)
 {
-	if (player->gateway.joined)
+	if (player->gateway.joined) {
 		leave(swarm, player, now, ENDING_LEAVE);
-	else
+	} else {
+		load_gateway_forget(&player->gateway);
 		join(swarm, player, now);
+	}
 	player->churn_ns = next_churn(swarm, now);
 }
 

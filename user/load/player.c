@@ -12,6 +12,7 @@
 #include "base/clock.h"
 
 #define BATCH	    32
+#define DRAIN_MAX   1024  /* batches */
 #define BATCHES_MAX 4	  /* a wake-up, so that no socket starves the others */
 #define SLOT	    16384 /* larger than any tunnel's packets */
 
@@ -46,33 +47,68 @@ static void take(struct player *player, uint64_t now, const struct mmsghdr *mess
 		load_gateway_receive(&player->gateway, now, &from, buf, message->msg_len);
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+static void listen_when_established(struct player *player)
+{
+	if (!player->receiver.listening && load_gateway_established(&player->gateway))
+		receiver_listen(&player->receiver, true, player->joined_ns);
+}
+
+/* Takes one batch; returns whether there may be more. */
+static bool read_batch(struct player *player)
 {
 	static uint8_t slots[BATCH][SLOT];
 	struct sockaddr_storage from[BATCH];
-	struct mmsghdr messages[BATCH];
+	struct mmsghdr messages[BATCH] = {0};
 	struct iovec iov[BATCH];
-	struct player *player = arg;
-	unsigned int batch;
 	int i, n;
 
-	for (batch = 0; batch < BATCHES_MAX; batch++) {
-		memset(messages, 0, sizeof(messages));
-		for (i = 0; i < BATCH; i++) {
-			iov[i] = (struct iovec){.iov_base = slots[i], .iov_len = SLOT};
-			messages[i].msg_hdr.msg_iov = &iov[i];
-			messages[i].msg_hdr.msg_iovlen = 1;
-			messages[i].msg_hdr.msg_name = &from[i];
-			messages[i].msg_hdr.msg_namelen = sizeof(from[i]);
-		}
-		n = recvmmsg(fd, messages, BATCH, MSG_DONTWAIT, NULL);
-		for (i = 0; i < n; i++)
-			take(player, clock_now(), &messages[i], slots[i]);
-		if (n < BATCH)
-			break;
+	for (i = 0; i < BATCH; i++) {
+		iov[i] = (struct iovec){.iov_base = slots[i], .iov_len = SLOT};
+		messages[i].msg_hdr.msg_iov = &iov[i];
+		messages[i].msg_hdr.msg_iovlen = 1;
+		messages[i].msg_hdr.msg_name = &from[i];
+		messages[i].msg_hdr.msg_namelen = sizeof(from[i]);
 	}
-	/* what came may have changed the next deadline */
-	player->due_ns = 0;
+	n = recvmmsg(player->fd, messages, BATCH, MSG_DONTWAIT, NULL);
+	for (i = 0; i < n; i++)
+		take(player, clock_now(), &messages[i], slots[i]);
+	listen_when_established(player);
+	player->due_ns = 0; /* what came may have changed the next deadline */
+	return n == BATCH;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	unsigned int batch;
+
+	for (batch = 0; batch < BATCHES_MAX && read_batch(arg); batch++)
+		;
+}
+
+static void drain(struct player *player)
+{
+	unsigned int batch;
+
+	for (batch = 0; batch < DRAIN_MAX && read_batch(player); batch++)
+		;
+}
+
+void player_join(struct player *player, uint64_t now)
+{
+	drain(player);
+	player->joined_ns = now;
+	load_gateway_join(&player->gateway, now);
+	listen_when_established(player);
+}
+
+void player_leave(struct player *player, uint64_t now, bool teardown)
+{
+	drain(player);
+	if (teardown)
+		load_gateway_teardown(&player->gateway, now);
+	else
+		load_gateway_leave(&player->gateway, now);
+	receiver_listen(&player->receiver, false, now);
 }
 
 static void set_buffer(int fd, uint64_t buffer)
