@@ -22,7 +22,6 @@
 /* A packet while it is fanned out. In the skb, `front` octets stand before the inner datagram, and
  * no VLAN tag is in it: the stack carries tags beside the frame. */
 struct fanout {
-	struct __sk_buff *skb;
 	__u32 first; /* slot of block_list */
 	__u32 front;
 	__u32 length;	  /* of the inner datagram */
@@ -40,12 +39,19 @@ _Static_assert(HEADER_SHIFT + ENCAP_MAX <= HEADER_SIZE, "header buffer");
 
 /* One block of it. */
 struct fanout_block {
-	struct __sk_buff *skb;
 	__u32 block;
 	__u32 ifindex;
 	__u32 sent;
-	__u32 reserved;
+	__u16 ipv6;
+	__u16 tagged;
 	__u8 header[HEADER_SIZE]; /* the template */
+};
+
+/* What the callback of bpf_loop() gets: the packet beside what is known of it, for memory that a
+ * global function is given holds no pointer. */
+struct fanout_loop {
+	struct __sk_buff *skb;
+	struct fanout fanout;
 };
 
 /* What a packet that goes on to this host must get back. */
@@ -57,7 +63,10 @@ struct original {
 	__u8 ttl[4];
 } __attribute__((aligned(8)));
 
-static __noinline __u64 sum_skb(struct __sk_buff *skb, __u32 offset)
+/* Not static, here and below: the verifier follows such a function once, on its own, and not again
+ * for each state in which each caller comes to it: a million instructions, its limit, become 26,000
+ * for the whole program. */
+__noinline __u64 sum_skb(struct __sk_buff *skb, __u32 offset)
 {
 	if (bpf_skb_pull_data(skb, skb->len))
 		return 0;
@@ -68,7 +77,7 @@ static __noinline __u64 sum_skb(struct __sk_buff *skb, __u32 offset)
  * left the UDP checksum to a device, the kernel's own note of that travels with each copy, and the
  * uplink's device, or the stack in its place, finishes it behind the outer header. What the outer
  * checksum covers must be what it will be then. */
-static __always_inline __u16 fanout_sum(struct fanout *f)
+static __always_inline __u16 fanout_sum(struct __sk_buff *skb, struct fanout *f)
 {
 	__u32 at = f->front + f->unfinished;
 	__u16 pseudo = 0;
@@ -76,10 +85,10 @@ static __always_inline __u16 fanout_sum(struct fanout *f)
 
 	if (f->summed)
 		return f->sum;
-	sum = sum_skb(f->skb, f->front);
+	sum = sum_skb(skb, f->front);
 	if (f->unfinished &&
-	    !bpf_skb_load_bytes(f->skb, at + offsetof(struct udphdr, check), &pseudo, 2))
-		sum += (__u16)~pseudo + (__u64)checksum_udp(sum_skb(f->skb, at));
+	    !bpf_skb_load_bytes(skb, at + offsetof(struct udphdr, check), &pseudo, 2))
+		sum += (__u16)~pseudo + (__u64)checksum_udp(sum_skb(skb, at));
 	f->sum = checksum_fold(sum);
 	f->summed = true;
 	return f->sum;
@@ -93,7 +102,8 @@ static __always_inline long header_store(struct __sk_buff *skb, const __u8 *head
 					      length, BPF_F_RECOMPUTE_CSUM);
 }
 
-static __always_inline void copy_send(struct fanout_block *b, __u32 i, const bool ipv6)
+static __always_inline void copy_fill(struct __sk_buff *skb, struct fanout_block *b, __u32 i,
+				      const bool ipv6)
 {
 	__u8 header[HEADER_SIZE] __attribute__((aligned(8)));
 	struct encap_target target = {};
@@ -113,30 +123,29 @@ static __always_inline void copy_send(struct fanout_block *b, __u32 i, const boo
 	}
 	__builtin_memcpy(header, b->header, sizeof(header));
 	encap_fill(header + HEADER_SHIFT, header + sizeof(header), false, ipv6, &target, nexthop);
-	if (header_store(b->skb, header, ipv6 ? AMT_OVERHEAD6 : AMT_OVERHEAD4) ||
-	    bpf_clone_redirect(b->skb, b->ifindex, 0))
+	if (header_store(skb, header, ipv6 ? AMT_OVERHEAD6 : AMT_OVERHEAD4) ||
+	    bpf_clone_redirect(skb, b->ifindex, 0))
 		count(AMT_COUNT_CLONE_FAILED);
 	else
 		b->sent++;
 }
 
-static long copy_send4(__u32 i, void *block)
+__noinline int copy_send(struct __sk_buff *skb, struct fanout_block *b, __u32 i)
 {
-	copy_send(block, i, false);
-	return 0;
-}
-
-static long copy_send6(__u32 i, void *block)
-{
-	copy_send(block, i, true);
+	if (!b)
+		return 0;
+	if (b->ipv6)
+		copy_fill(skb, b, i, true);
+	else
+		copy_fill(skb, b, i, false);
 	return 0;
 }
 
 /* Makes the part in front of the inner datagram that long. */
-static __always_inline bool fanout_front(struct fanout *f, __u32 front)
+static __always_inline bool fanout_front(struct __sk_buff *skb, struct fanout *f, __u32 front)
 {
 	if (f->front != front &&
-	    bpf_skb_adjust_room(f->skb, (int)front - (int)f->front, BPF_ADJ_ROOM_MAC, 0)) {
+	    bpf_skb_adjust_room(skb, (int)front - (int)f->front, BPF_ADJ_ROOM_MAC, 0)) {
 		count(AMT_COUNT_HEADROOM);
 		return false;
 	}
@@ -144,45 +153,57 @@ static __always_inline bool fanout_front(struct fanout *f, __u32 front)
 	return true;
 }
 
-static __always_inline void block_send(struct fanout *f, __u32 block, __u32 copies,
-				       const struct amt_endpoint *ep, const struct amt_config *conf)
+/* Puts the skb and the template into the shape of a block's copies. Returns how many. */
+__noinline int block_prepare(struct __sk_buff *skb, struct fanout *f, struct fanout_block *b)
 {
-	struct fanout_block b = {.skb = f->skb, .block = block, .ifindex = ep->uplink_ifindex};
-	struct encap encap = {.length = f->length, .tos = encap_tos(ep->flags, conf, f->tos)};
-	bool tagged = ep->flags & AMT_ENDPOINT_VLAN;
+	const struct amt_config *conf = relay_config();
+	const struct amt_endpoint *ep;
+	struct encap encap = {};
+	__u32 copies = 0;
 
+	if (!f || !b || !conf)
+		return 0;
+	ep = block_endpoint(b->block, &copies);
+	if (!ep)
+		return 0;
+	b->ifindex = ep->uplink_ifindex;
+	b->ipv6 = ep->flags & AMT_ENDPOINT_IPV6;
+	b->tagged = ep->flags & AMT_ENDPOINT_VLAN;
+	encap.length = f->length;
+	encap.tos = encap_tos(ep->flags, conf, f->tos);
 	if (encap_checksummed(ep->flags, conf))
-		encap.sum = fanout_sum(f);
-	if (!fanout_front(f, encap_length(ep->flags & ~AMT_ENDPOINT_VLAN)))
-		return;
-	if (!encap_template(b.header + HEADER_SHIFT, b.header + sizeof(b.header), ep, false, conf,
-			    &encap))
-		return;
-	if (tagged && bpf_skb_vlan_push(f->skb, ep->vlan_proto, bpf_ntohs(ep->vlan_tci))) {
+		encap.sum = fanout_sum(skb, f);
+	if (!fanout_front(skb, f, encap_length(ep->flags & ~AMT_ENDPOINT_VLAN)))
+		return 0;
+	if (!encap_template(b->header + HEADER_SHIFT, b->header + sizeof(b->header), ep, false,
+			    conf, &encap))
+		return 0;
+	if (b->tagged && bpf_skb_vlan_push(skb, ep->vlan_proto, bpf_ntohs(ep->vlan_tci))) {
 		count(AMT_COUNT_CLONE_FAILED);
-		return;
+		return 0;
 	}
-	bpf_loop(copies, ep->flags & AMT_ENDPOINT_IPV6 ? copy_send6 : copy_send4, &b, 0);
-	if (tagged)
-		bpf_skb_vlan_pop(f->skb);
-	count_add(AMT_COUNT_COPIES_OUT, b.sent);
-	count_add(AMT_COUNT_COPIES_BYTES, (__u64)b.sent * f->length);
+	return copies;
 }
 
 static long block_serve(__u32 i, void *context)
 {
-	const struct amt_config *conf = relay_config();
-	struct fanout *f = context;
-	__u32 slot = f->first + i, block, copies = 0;
+	struct fanout_loop *loop = context;
+	__u32 slot = loop->fanout.first + i, copies;
 	const struct amt_block_ref *ref = bpf_map_lookup_elem(&block_list, &slot);
-	const struct amt_endpoint *ep;
+	struct fanout_block b = {};
 
-	if (!conf || !ref)
+	if (!ref)
 		return 0;
-	block = ref->block;
-	ep = block_endpoint(block, &copies);
-	if (ep && copies <= AMT_BLOCK_MEMBERS)
-		block_send(f, block, copies, ep, conf);
+	b.block = ref->block;
+	copies = block_prepare(loop->skb, &loop->fanout, &b);
+	if (!copies)
+		return 0;
+	for (i = 0; i < AMT_BLOCK_MEMBERS && i < copies; i++)
+		copy_send(loop->skb, &b, i);
+	if (b.tagged)
+		bpf_skb_vlan_pop(loop->skb);
+	count_add(AMT_COUNT_COPIES_OUT, b.sent);
+	count_add(AMT_COUNT_COPIES_BYTES, (__u64)b.sent * loop->fanout.length);
 	return 0;
 }
 
@@ -235,15 +256,17 @@ static __always_inline int packet_forward(struct __sk_buff *skb, struct datagram
 					  const struct relay_group *group, bool too_big, bool host,
 					  const struct amt_config *conf, __u64 now)
 {
-	struct fanout f = {.skb = skb,
-			   .first = group->blocks.first,
+	struct fanout_loop loop = {
+		.skb = skb,
+		.fanout = {.first = group->blocks.first,
 			   .front = ETH_HLEN,
 			   .length = d->length,
-			   .tos = d->tos};
+			   .tos = d->tos,
+			   .unfinished = checksum_unfinished((void *)(long)skb->data,
+							     (void *)(long)skb->data_end, d)}};
 	struct original original = {};
 
-	f.unfinished = checksum_unfinished((void *)(long)skb->data, (void *)(long)skb->data_end, d);
-	if (f.unfinished)
+	if (loop.fanout.unfinished)
 		count(AMT_COUNT_CHECKSUM_UNFINISHED);
 	if (!packet_prepare(skb, d, &original, conf)) {
 		count_group_drop(group->id, AMT_COUNT_HEADROOM);
@@ -254,24 +277,29 @@ static __always_inline int packet_forward(struct __sk_buff *skb, struct datagram
 	} else {
 		count_group_packet(group->id, d->length, now);
 		count(AMT_COUNT_PACKETS_TC);
-		bpf_loop(group->blocks.count, block_serve, &f, 0);
+		bpf_loop(group->blocks.count, block_serve, &loop, 0);
 	}
-	if (!host || !fanout_front(&f, ETH_HLEN) || !packet_restore(skb, d, &original))
+	if (!host || !fanout_front(skb, &loop.fanout, ETH_HLEN) ||
+	    !packet_restore(skb, d, &original))
 		return TC_ACT_SHOT;
 	return PASS;
 }
 
 /* Packets that no group is for are counted once: by XDP, where it is attached as well. */
-static __always_inline void count_unserved(__u32 ifindex, enum amt_counter reason)
+__noinline int count_unserved(__u32 ifindex, __u32 reason)
 {
 	for (__u32 i = 0; i < AMT_INTERFACES_MAX; i++) {
-		const struct amt_interface *interface = bpf_map_lookup_elem(&interfaces, &i);
+		/* not i itself: 6.1's verifier takes a loop for endless whose counter is in memory
+		 */
+		__u32 key = i;
+		const struct amt_interface *interface = bpf_map_lookup_elem(&interfaces, &key);
 
 		if (interface && interface->ifindex == ifindex &&
 		    interface->flags & AMT_INTERFACE_XDP)
-			return;
+			return 0;
 	}
 	count(reason);
+	return 0;
 }
 
 static __always_inline bool packet_parse(struct __sk_buff *skb, struct datagram *d)

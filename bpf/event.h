@@ -53,6 +53,17 @@ static __always_inline struct amt_event_scratch *event_begin(const struct datagr
 	return scratch;
 }
 
+/* What event_begin() has looked at, so that the verifier sees it: 1 up to the largest. 6.1's sees
+ * no lower bound in a comparison with 0. */
+static __always_inline bool event_bounded(__u32 *length)
+{
+	__u32 bounded = ((*length - 1) & 0x3fff) + 1;
+
+	opaque(bounded);
+	*length = bounded;
+	return bounded <= AMT_EVENT_DATA_MAX;
+}
+
 /* Sends the datagram at d->front, which is too big for its group's tunnels, as it would be sent. */
 static __always_inline void event_datagram_xdp(struct xdp_md *ctx, const struct datagram *d,
 					       __u32 group, const struct amt_config *conf,
@@ -63,8 +74,7 @@ static __always_inline void event_datagram_xdp(struct xdp_md *ctx, const struct 
 
 	if (!scratch)
 		return;
-	opaque(length);
-	if (length == 0 || length > AMT_EVENT_DATA_MAX)
+	if (!event_bounded(&length))
 		return;
 	if (bpf_xdp_load_bytes(ctx, d->front, scratch->data, length))
 		count(AMT_COUNT_EVENT_LOST);
@@ -81,8 +91,7 @@ static __always_inline void event_datagram_tc(struct __sk_buff *skb, const struc
 
 	if (!scratch)
 		return;
-	opaque(length);
-	if (length == 0 || length > AMT_EVENT_DATA_MAX)
+	if (!event_bounded(&length))
 		return;
 	if (bpf_skb_load_bytes(skb, d->front, scratch->data, length))
 		count(AMT_COUNT_EVENT_LOST);

@@ -85,8 +85,9 @@ static __always_inline struct amt_cpu_state *cpu_state(void)
 	return bpf_map_lookup_elem(&cpu_states, &zero);
 }
 
-/* Of a frame, from offset to its end. A function of its own for the verifier's sake. */
-static __noinline __u64 sum_frame(struct xdp_md *ctx, __u32 offset)
+/* Of a frame, from offset to its end. Not static: the verifier follows such a function once, on its
+ * own, and not again for each state in which each caller comes to it. */
+__noinline __u64 sum_frame(struct xdp_md *ctx, __u32 offset)
 {
 	return sum_linear((void *)(long)ctx->data, (void *)(long)ctx->data_end, offset);
 }
