@@ -16,7 +16,8 @@
 #define USES_PER_TICK	256 /* requests to resolve or confirm, a second */
 #define BACKOFF_MAX_S	60  /* between attempts at a neighbour that does not answer */
 #define CONFIRM_EVERY	(10 * NSEC_PER_SEC) /* a stale neighbour, at most */
-#define FORGOTTEN_GRACE (5 * NSEC_PER_SEC)  /* a deleted neighbour keeps its MAC that long */
+#define UNUSED_GRACE	NSEC_PER_SEC	   /* packets under way may still be sent by an old block */
+#define FORGOTTEN_GRACE (5 * NSEC_PER_SEC) /* a deleted neighbour keeps its MAC that long */
 
 struct key {
 	uint32_t ifindex;
@@ -35,6 +36,7 @@ struct neighbour {
 	bool asked_twice;      /* for the log: said once until it answers again */
 	unsigned int attempts; /* since it was last valid */
 	uint64_t last_use;     /* when the kernel was last asked to resolve it */
+	uint64_t unused;       /* since when there is no reference */
 	uint64_t forgotten;    /* when the kernel deleted it while it was valid; 0: did not */
 };
 
@@ -270,7 +272,7 @@ struct neighbour *neighbour_get(struct neighbours *n, uint32_t ifindex, const st
 
 	if (nb) {
 		if (nb->refs++ == 0)
-			refresh(n, nb, now); /* adopted: as old as the last amtd */
+			refresh(n, nb, now); /* nobody has followed it */
 		return nb;
 	}
 	id = free_id(n);
@@ -302,13 +304,23 @@ static void release(struct neighbours *n, struct neighbour *nb)
 
 void neighbour_put(struct neighbours *n, struct neighbour *nb)
 {
-	if (--nb->refs == 0 && !nb->adopted)
-		release(n, nb);
+	if (--nb->refs == 0)
+		nb->unused = clock_now();
 }
 
 uint16_t neighbour_id(const struct neighbour *nb)
 {
 	return nb->id;
+}
+
+bool neighbour_is_valid(const struct neighbour *nb)
+{
+	return valid(nb);
+}
+
+bool neighbour_is_settled(const struct neighbour *nb)
+{
+	return valid(nb) && !nb->forgotten;
 }
 
 void neighbour_count_user(struct neighbour *nb, int change)
@@ -340,8 +352,7 @@ void neighbours_adopt_done(struct neighbours *n)
 		if (!nb->adopted)
 			continue;
 		nb->adopted = false;
-		if (nb->refs == 0)
-			release(n, nb);
+		nb->unused = clock_now();
 	}
 }
 
@@ -406,6 +417,10 @@ void neighbours_tick(struct neighbours *n, uint64_t now)
 	struct neighbour *nb, *tmp;
 
 	HASH_ITER (hh, n->table, nb, tmp) {
+		if (!nb->refs && !nb->adopted && now - nb->unused >= UNUSED_GRACE) {
+			release(n, nb);
+			continue;
+		}
 		if (nb->forgotten && now - nb->forgotten >= FORGOTTEN_GRACE)
 			set_invalid(n, nb);
 		if (uses < USES_PER_TICK && use_due(nb, now)) {

@@ -30,6 +30,9 @@ struct neighbour *neighbour_get(struct neighbours *neighbours, uint32_t ifindex,
 void neighbour_hold(struct neighbour *neighbour); /* one more reference */
 void neighbour_put(struct neighbours *neighbours, struct neighbour *neighbour);
 uint16_t neighbour_id(const struct neighbour *neighbour);
+bool neighbour_is_valid(const struct neighbour *neighbour); /* its MAC address is known */
+/* And the kernel knows it as well: nothing is asked just now. */
+bool neighbour_is_settled(const struct neighbour *neighbour);
 /* Tunnels come and go: shown in the record, written at the next tick. */
 void neighbour_count_user(struct neighbour *neighbour, int change);
 

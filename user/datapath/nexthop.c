@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "datapath/links.h"
 #include "datapath/neighbours.h"
+#include "datapath/route.h"
 #include "datapath/rtnl.h"
 
 #define NO_TUNNEL     UINT32_MAX
@@ -30,6 +31,7 @@
 #define PREFIXES_MAX  16   /* changed routes that are compared one by one, a loop turn */
 #define REFRESH_S     10   /* the kernel tells nobody of a learned path MTU: ask that often */
 #define REFRESH_BATCH 1000 /* look-ups a second at most for that */
+#define PATIENCE      (3 * NSEC_PER_SEC) /* with a new neighbour: the kernel asks three times */
 
 struct destination_key {
 	struct amt_addr gateway, relay;
@@ -40,9 +42,12 @@ struct destination {
 	struct destination_key key;
 	struct nexthop_route route;
 	struct neighbour *neighbour; /* NULL when not routed */
-	uint32_t first;		     /* tunnel */
-	bool dirty;		     /* look up again */
-	uint32_t cursor;	     /* next tunnel to tell of the route; NO_TUNNEL: all know */
+	struct neighbour *awaited;   /* the next one, until its MAC address is known */
+	uint64_t patience_ns;	     /* when it is taken all the same */
+	struct destination *wait_next, *wait_prev;
+	uint32_t first;	 /* tunnel */
+	bool dirty;	 /* look up again */
+	uint32_t cursor; /* next tunnel to tell of the route; NO_TUNNEL: all know */
 	struct destination *next, *prev;
 	bool queued; /* in the work list: dirty, or tunnels to tell */
 };
@@ -60,10 +65,12 @@ struct nexthops {
 	struct neighbours *neighbours;
 	struct destination *table;
 	struct destination *work;
+	struct destination *waiting;   /* those with an awaited neighbour */
 	struct destination *refreshed; /* where the rolling refresh stands; NULL: at the start */
 	struct event *turn, *tick, *readable;
 	int fd; /* notifications */
 	bool opened, lost;
+	bool answered; /* some neighbour changed while destinations wait */
 	uint64_t resynced;
 	struct amt_prefix changed[PREFIXES_MAX]; /* routes, in this loop turn */
 	unsigned int nchanged;
@@ -102,35 +109,64 @@ static void mark_all(struct nexthops *nh)
 		mark(nh, dest);
 }
 
-/* ---- routes ---- */
+/* ---- a new neighbour whose MAC address is not known yet ---- */
 
-static uint32_t smaller_mtu(uint32_t a, uint32_t b)
+/* The way there was goes on carrying packets until then, if it still can: make before break. */
+static bool must_wait(const struct destination *dest, const struct neighbour *neighbour)
 {
-	if (!a || !b)
-		return a ? a : b;
-	return a < b ? a : b;
+	const struct neighbour *before = dest->neighbour;
+
+	return neighbour && before && neighbour != before && !neighbour_is_settled(neighbour) &&
+	       neighbour_is_valid(before) && (!dest->awaited || clock_now() < dest->patience_ns);
 }
 
-/* From the kernel's route to what copies need; false: copies cannot go this way. */
-static bool usable_route(struct nexthops *nh, const struct rtnl_route *route,
-			 struct nexthop_route *out)
+/* Takes over the caller's reference. */
+static void wait_begin(struct nexthops *nh, struct destination *dest, struct neighbour *neighbour)
 {
-	const struct rtnl_link *link = links_find(nh->links, route->oif), *lower;
-
-	if (route->type != RTN_UNICAST || !link || !link->ethernet)
-		return false;
-	out->routed = true;
-	out->logical = out->ifindex = link->ifindex;
-	out->mtu = smaller_mtu(route->mtu, link->mtu);
-	lower = link->lower ? links_find(nh->links, link->lower) : NULL;
-	if (lower) {
-		out->ifindex = lower->ifindex;
-		out->vlan_proto = link->vlan_proto;
-		out->vlan_tci = htons(link->vlan_id);
-		out->mtu = smaller_mtu(out->mtu, lower->mtu);
+	if (dest->awaited) {
+		neighbour_put(nh->neighbours, dest->awaited);
+	} else {
+		dest->patience_ns = clock_now() + PATIENCE;
+		DL_APPEND2(nh->waiting, dest, wait_prev, wait_next);
 	}
-	return true;
+	dest->awaited = neighbour;
 }
+
+static void wait_end(struct nexthops *nh, struct destination *dest)
+{
+	if (!dest->awaited)
+		return;
+	DL_DELETE2(nh->waiting, dest, wait_prev, wait_next);
+	neighbour_put(nh->neighbours, dest->awaited);
+	dest->awaited = NULL;
+}
+
+/* Looks those up again that have waited for what is known now, or for long enough. */
+static void wait_review(struct nexthops *nh, uint64_t now)
+{
+	struct destination *dest;
+
+	nh->answered = false;
+	DL_FOREACH2(nh->waiting, dest, wait_next)
+	{
+		if (neighbour_is_settled(dest->awaited) || !neighbour_is_valid(dest->neighbour) ||
+		    now >= dest->patience_ns)
+			mark(nh, dest);
+	}
+}
+
+static void on_neighbour(void *arg, uint16_t id, const struct amt_nexthop *record)
+{
+	struct nexthops *nh = arg;
+
+	nh->callbacks.write(nh->callbacks.arg, id, record);
+	if (nh->waiting && !nh->answered) {
+		nh->answered = true;
+		soon(nh);
+	}
+}
+
+/* ---- look-ups ---- */
 
 /* Looks the destination up. Returns whether anything changed for its tunnels. */
 static bool resolve(struct nexthops *nh, struct destination *dest)
@@ -142,7 +178,7 @@ static bool resolve(struct nexthops *nh, struct destination *dest)
 	memset(&found, 0, sizeof(found));
 	dest->dirty = false;
 	if (rtnl_route_get(nh->rtnl, &dest->key.gateway, &dest->key.relay, &route) == 0 &&
-	    usable_route(nh, &route, &found))
+	    route_usable(nh->links, &route, &found))
 		neighbour =
 			neighbour_get(nh->neighbours, route.oif,
 				      route.has_via ? &route.via : &dest->key.gateway, clock_now());
@@ -150,6 +186,11 @@ static bool resolve(struct nexthops *nh, struct destination *dest)
 		found.nexthop = neighbour_id(neighbour);
 	else
 		memset(&found, 0, sizeof(found));
+	if (must_wait(dest, neighbour)) {
+		wait_begin(nh, dest, neighbour);
+		return false;
+	}
+	wait_end(nh, dest);
 	dest->neighbour = neighbour;
 	if (before)
 		neighbour_put(nh->neighbours, before); /* its tunnels still hold it */
@@ -335,6 +376,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	struct nexthops *nh = arg;
 	unsigned int units;
 
+	if (nh->answered)
+		wait_review(nh, clock_now());
 	for (units = 0; units < BATCH && nh->work; units++)
 		work_once(nh);
 	if (nh->work)
@@ -366,6 +409,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (nh->lost)
 		on_readable(nh->fd, EV_READ, nh);
 	refresh_some(nh);
+	wait_review(nh, clock_now());
 	neighbours_tick(nh->neighbours, clock_now());
 }
 
@@ -395,6 +439,7 @@ static void destination_drop(struct nexthops *nh, struct destination *dest)
 		nh->refreshed = dest->hh.next;
 	if (dest->queued)
 		DL_DELETE(nh->work, dest);
+	wait_end(nh, dest);
 	HASH_DEL(nh->table, dest);
 	if (dest->neighbour)
 		neighbour_put(nh->neighbours, dest->neighbour);
@@ -515,8 +560,7 @@ static int open_tables(struct nexthops *nh, uint32_t max, struct event_base *bas
 	nh->links = links_new(link_changed, nh);
 	if (!nh->links)
 		return -ENOMEM;
-	nh->neighbours =
-		neighbours_new(max, nh->rtnl, nh->links, nh->callbacks.write, nh->callbacks.arg);
+	nh->neighbours = neighbours_new(max, nh->rtnl, nh->links, on_neighbour, nh);
 	if (!nh->neighbours)
 		return -ENOMEM;
 	do {
