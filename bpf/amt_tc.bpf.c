@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The TC program: the same maps, decisions and headers as XDP, one bpf_clone_redirect() a copy, for
- * what XDP cannot serve (design 4.4). Attached to clsact ingress of upstream interfaces. XDP on the
- * same interface passes exactly the groups of AMT_PATH_TC, and here those alone are served: no
- * packet is fanned out twice.
+ * The TC programs: the same maps, decisions and headers as XDP, for what XDP cannot serve (design
+ * 4.4). Attached to clsact ingress.
+ *
+ * amt_relay_tc, on upstream interfaces: one bpf_clone_redirect() a copy. XDP on the same interface
+ * passes exactly the groups of AMT_PATH_TC, and here those alone are served: no packet is fanned
+ * out twice. amt_gateway_tc, on a gateway's interfaces that have no XDP.
  *
  * A packet that this host wants as well is put back into the state in which it came.
  */
@@ -11,6 +13,7 @@
 #include <linux/pkt_cls.h>
 #include "event.h"
 #include "encap.h"
+#include "gateway.h"
 #include "relay.h"
 
 /* Not ours, or also for this host: filters behind this one and the host get it. */
@@ -350,6 +353,95 @@ int amt_relay_tc(struct __sk_buff *skb)
 	if (verdict == RELAY_DROP)
 		return host ? PASS : TC_ACT_SHOT;
 	return packet_forward(skb, &d, &group, verdict == RELAY_TOO_BIG, host, conf, now);
+}
+
+/* ---- the gateway ---- */
+
+/* Takes the tags off; d->offset follows. */
+static __always_inline bool decap_untag(struct __sk_buff *skb, struct decap *d)
+{
+	for (int i = 0; i <= VLAN_TAGS && skb->vlan_present; i++)
+		if (bpf_skb_vlan_pop(skb))
+			return false;
+	d->offset -= d->front - ETH_HLEN;
+	d->front = ETH_HLEN;
+	return true;
+}
+
+/* Where a device was to finish the outer UDP checksum, the note of that would point into the inner
+ * packet. The kernel drops it when its place is cut off, so that is done: with the datagram's first
+ * octets, which come back. */
+#define FORGET 8
+
+static __always_inline bool decap_cut(struct __sk_buff *skb, const struct decap *d)
+{
+	__u8 first[FORGET] __attribute__((aligned(8)));
+
+	if (!outer_unfinished(d))
+		return !bpf_skb_adjust_room(skb, ETH_HLEN - (int)d->offset, BPF_ADJ_ROOM_MAC, 0);
+	return !bpf_skb_load_bytes(skb, d->offset, first, FORGET) &&
+	       !bpf_skb_adjust_room(skb, ETH_HLEN - (int)d->offset - FORGET, BPF_ADJ_ROOM_MAC, 0) &&
+	       !bpf_skb_adjust_room(skb, FORGET, BPF_ADJ_ROOM_MAC, 0) &&
+	       !bpf_skb_store_bytes(skb, ETH_HLEN, first, FORGET, 0);
+}
+
+/* The kernel wants more left than an IP header of the outer family is long, so a short datagram is
+ * padded for a moment. */
+static __always_inline bool decap_shrink(struct __sk_buff *skb, const struct decap *d)
+{
+	__u32 least = d->offset + AMT_IPV6_HLEN + FORGET;
+
+	if (skb->len < least && bpf_skb_change_tail(skb, least, 0))
+		return false;
+	if (!decap_cut(skb, d))
+		return false;
+	return skb->len == ETH_HLEN + d->inner.length ||
+	       !bpf_skb_change_tail(skb, ETH_HLEN + d->inner.length, 0);
+}
+
+static __always_inline bool decap_strip(struct __sk_buff *skb, struct decap *d,
+					const struct amt_config *conf)
+{
+	__u8 eth[16] __attribute__((aligned(8)));
+	__u8 ip[12] __attribute__((aligned(8)));
+
+	if (!decap_untag(skb, d) || !decap_shrink(skb, d))
+		return false;
+	decap_ethernet(eth, d, conf);
+	if (bpf_skb_store_bytes(skb, 0, eth, ETH_HLEN, 0))
+		return false;
+	if (!d->ecn)
+		return true;
+	if (bpf_skb_load_bytes(skb, ETH_HLEN, ip, sizeof(ip)))
+		return false;
+	decap_set_ecn(ip, d);
+	return !bpf_skb_store_bytes(skb, ETH_HLEN, ip, sizeof(ip), BPF_F_RECOMPUTE_CSUM);
+}
+
+SEC("tc")
+int amt_gateway_tc(struct __sk_buff *skb)
+{
+	const struct amt_config *conf = relay_config();
+	struct decap d = {};
+
+	if (!conf)
+		return PASS;
+	if (skb->data + HEADERS > skb->data_end)
+		bpf_skb_pull_data(skb, skb->len < HEADERS ? skb->len : HEADERS);
+	switch (gateway_judge((void *)(long)skb->data, (void *)(long)skb->data_end, skb->len,
+			      skb->gso_size, &d, conf)) {
+	case GATEWAY_PASS:
+		return PASS;
+	case GATEWAY_DROP:
+		return TC_ACT_SHOT;
+	default:
+		break;
+	}
+	if (!decap_strip(skb, &d, conf)) {
+		count(AMT_COUNT_DECAP_FAILED);
+		return TC_ACT_SHOT;
+	}
+	return bpf_redirect(conf->decap_ifindex, 0);
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -11,10 +11,12 @@
 #include <bpf/bpf_tracing.h>
 #include "event.h"
 #include "fanout.h"
+#include "gateway.h"
 #include "relay.h"
 
-/* Roles of the interface that amt_ingress is loaded for. */
-const volatile __u32 interface_flags; /* AMT_INTERFACE_UPSTREAM | AMT_INTERFACE_UPLINK */
+/* Roles of the interface that amt_ingress is loaded for: AMT_INTERFACE_UPSTREAM, _UPLINK, _GATEWAY.
+ * The verifier removes what it does not have. */
+const volatile __u32 interface_flags;
 
 /* The datagram ends the frame: padding is gone. */
 static __always_inline void ingress_finish_checksum(struct xdp_md *ctx, const struct datagram *d)
@@ -121,16 +123,12 @@ static __always_inline int ingress_datagram(struct xdp_md *ctx, const struct dat
 	return ingress_forward(ctx, d, group, conf);
 }
 
-SEC("xdp")
-int amt_ingress(struct xdp_md *ctx)
+static __always_inline int ingress_upstream(struct xdp_md *ctx, const struct amt_config *conf)
 {
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
-	const struct amt_config *conf = relay_config();
 	struct relay_group group;
 	struct datagram d = {};
 
-	if (!conf || !(interface_flags & AMT_INTERFACE_UPSTREAM))
-		return XDP_PASS;
 	switch (parse_datagram(data, data_end, data_end - data, &d)) {
 	case PARSE_DATAGRAM:
 		break;
@@ -151,6 +149,69 @@ int amt_ingress(struct xdp_md *ctx)
 	if (group.path == AMT_PATH_TC)
 		return XDP_PASS;
 	return ingress_datagram(ctx, &d, &group, conf);
+}
+
+/* Cuts off what is before and behind the datagram. */
+static __always_inline bool gateway_strip(struct xdp_md *ctx, struct decap *d,
+					  const struct amt_config *conf)
+{
+	long excess = (long)ctx->data_end - (long)ctx->data - (d->offset + d->inner.length);
+	__u8 eth[16] __attribute__((aligned(8)));
+	void *data;
+
+	opaque(excess);
+	if (excess > 0 && bpf_xdp_adjust_tail(ctx, -(int)excess))
+		return false;
+	if (bpf_xdp_adjust_head(ctx, (int)d->offset - ETH_HLEN))
+		return false;
+	data = (void *)(long)ctx->data;
+	if (data + ETH_HLEN + sizeof(struct iphdr) > (void *)(long)ctx->data_end)
+		return false;
+	if (d->ecn)
+		decap_set_ecn(data + ETH_HLEN, d);
+	decap_ethernet(eth, d, conf);
+	halves_copy(data, eth, ETH_HLEN);
+	d->inner.front = ETH_HLEN;
+	ingress_finish_checksum(ctx, &d->inner);
+	return true;
+}
+
+static __always_inline int ingress_gateway(struct xdp_md *ctx, const struct amt_config *conf)
+{
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+	struct decap d = {};
+
+	switch (gateway_judge(data, data_end, data_end - data, false, &d, conf)) {
+	case GATEWAY_PASS:
+		return XDP_PASS;
+	case GATEWAY_DROP:
+		return XDP_DROP;
+	default:
+		break;
+	}
+	if (!gateway_strip(ctx, &d, conf)) {
+		count(AMT_COUNT_DECAP_FAILED);
+		return XDP_DROP;
+	}
+	return bpf_redirect(conf->decap_ifindex, 0);
+}
+
+SEC("xdp")
+int amt_ingress(struct xdp_md *ctx)
+{
+	const struct amt_config *conf = relay_config();
+	int verdict;
+
+	if (!conf)
+		return XDP_PASS;
+	if (interface_flags & AMT_INTERFACE_GATEWAY) {
+		verdict = ingress_gateway(ctx, conf);
+		if (verdict != XDP_PASS)
+			return verdict;
+	}
+	if (interface_flags & AMT_INTERFACE_UPSTREAM)
+		return ingress_upstream(ctx, conf);
+	return XDP_PASS;
 }
 
 /* The cpumap thread takes 8 frames between softirqs, so that rings drain: a block has at most
@@ -306,8 +367,14 @@ int amt_xmit_drops(struct bpf_raw_tracepoint_args *ctx)
 	__u32 sent = ctx->args[2], drops = ctx->args[3], frames, own, slot;
 	struct amt_cursor *cursor;
 
-	if (!state || !conf || !state->bulk_frames || state->bulk_ifindex != ifindex)
+	if (!state || !conf)
 		return 0;
+	if (!state->bulk_frames || state->bulk_ifindex != ifindex) {
+		/* no copies of ours: a gateway's datagrams, perhaps */
+		if (drops && ifindex == conf->decap_ifindex)
+			count_add(AMT_COUNT_DECAP_XMIT_DROPS, drops);
+		return 0;
+	}
 	slot = state->bulk_cursor;
 	cursor = bpf_map_lookup_elem(&cursors, &slot);
 	/* a full bulk may have gone before the poll's end; any other ends it, and the driver sends

@@ -199,6 +199,34 @@ struct {
 	__array(values, struct amt_clone_map);
 } recirculate SEC(".maps");
 
+/* relay and endpoint of ours -> ECN, counters; and each endpoint of ours. Keys and flags by amtd,
+ * the rest by the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 2 * AMT_DECAP_RELAYS_MAX);
+	__type(key, struct amt_decap_key);
+	__type(value, struct amt_decap);
+} decap_relays SEC(".maps");
+
+/* (source, group) -> wanted or excluded, counters. Keys and flags by amtd, the rest by the
+ * programs.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, AMT_DECAP_WANTED_MAX);
+	__type(key, struct amt_group_key);
+	__type(value, struct amt_decap);
+} decap_wanted SEC(".maps");
+
+/* 0 -> the gateway's own record. Written by amtd; no program reads it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct amt_gateway_state);
+} gateway_state SEC(".maps");
+
 /* CPU -> the fan-out program. Written by amtd; max_entries set by amtd. */
 struct {
 	__uint(type, BPF_MAP_TYPE_CPUMAP);

@@ -34,7 +34,25 @@
 	X(GSO_REFUSED, "GSO or GRO packets that the TC path cannot split")                        \
 	X(CLONE_FAILED, "copies that bpf_clone_redirect could not send")                          \
 	X(RECIRCULATION_DROPS, "copies or parts that the internal pair or a CPU queue dropped")   \
-	X(XMIT_DROPS, "copies that the uplink driver dropped at transmit")
+	X(XMIT_DROPS, "copies that the uplink driver dropped at transmit")                        \
+	AMT_DECAP_COUNTERS(X)
+
+/* The gateway role's part of those. */
+#define AMT_DECAP_COUNTERS(X)                                                                   \
+	X(DECAP_PACKETS, "datagrams out of tunnels, put into the pseudo-interface")             \
+	X(DECAP_BYTES, "octets of those")                                                       \
+	X(DECAP_FOREIGN, "Multicast Data to our endpoint from no relay of ours (R-97)")         \
+	X(DECAP_MALFORMED, "Multicast Data with lengths or headers that contradict each other") \
+	X(DECAP_NOT_MULTICAST, "Multicast Data for a unicast address (R-97)")                   \
+	X(DECAP_LINK_LOCAL, "Multicast Data of link-local scope")                               \
+	X(DECAP_UNWANTED, "Multicast Data of groups or sources not joined now (R-98)")          \
+	X(DECAP_ECN_DROPPED, "congestion marked outside, inner sender without ECN (R-105)")     \
+	X(DECAP_ECN_SUSPICIOUS, "combinations of ECN fields that should not be (RFC 6040 4.2)") \
+	X(DECAP_TOO_BIG, "datagrams over the pseudo-interface's MTU")                           \
+	X(DECAP_NO_TARGET, "wanted datagrams while there was no pseudo-interface")              \
+	X(DECAP_GSO, "GSO or GRO packets of Multicast Data, left to the socket")                \
+	X(DECAP_FAILED, "datagrams that could not be stripped or handed over")                  \
+	X(DECAP_XMIT_DROPS, "datagrams that the pseudo-interface's queue had no room for")
 
 /* What amtd counts: messages by type and verdict, limits, upstream, housekeeping. */
 #define AMT_CONTROL_COUNTERS(X)                                                                   \

@@ -9,6 +9,9 @@
  *   block_list[first .. first + count) -> block ids
  *   blocks[block] = (endpoint, member count); endpoints[endpoint] = what its copies share
  *   fanout4/6[block * AMT_BLOCK_MEMBERS + i] -> member i -> nexthops[member.nexthop] -> MACs
+ * and at a gateway:
+ *   decap_relays[(outer source, outer destination)] -> a relay of ours
+ *   decap_wanted[(source, group)], then [(any, group)] -> into config.decap_ifindex
  */
 #ifndef AMT_MAPS_H
 #define AMT_MAPS_H
@@ -16,13 +19,17 @@
 #include <linux/types.h>
 #include <amt/addr.h>
 
-#define AMT_SCHEMA_VERSION 1
+#define AMT_SCHEMA_VERSION 2
 
 #define AMT_BLOCK_MEMBERS  32 /* members a block has room for; a block never changes its place */
 #define AMT_UPLINKS_MAX	   16 /* interfaces that copies can leave by */
 #define AMT_INTERFACES_MAX 32 /* attached interfaces of one instance */
 #define AMT_ENDPOINTS_MAX  256
 #define AMT_CURSORS	   (AMT_UPLINKS_MAX + 1) /* one an uplink, the last for the internal pair */
+
+#define AMT_DECAP_RELAYS_MAX  16    /* tunnels of a gateway at once */
+#define AMT_DECAP_WANTED_MAX  65536 /* entries of what a gateway wants */
+#define AMT_GATEWAY_STATE_MAX 4096  /* octets of `gateway_state` */
 
 /* Recirculation. A packet whose blocks are not broadcast from ingress goes to a cpumap thread,
  * which splits it: one copy for each block, or, above AMT_RECIRCULATE_MAX blocks, for each of
@@ -87,6 +94,10 @@ struct amt_config {
 	__u32 recirculate_ifindex; /* our end of the internal veth pair that ingress sends to */
 	__u32 recirculate_peer;	   /* its other end, where the recirculation program runs */
 	__u32 events_per_second;   /* bound on `events` */
+	__u32 decap_ifindex;	   /* where a gateway puts what it decapsulates; 0: nowhere */
+	__u32 decap_mtu;	   /* largest datagram that goes in there */
+	__u8 decap_mac[6];	   /* source of the frames put in */
+	__u16 reserved;
 };
 
 /* `secrets`, array[2]: [0] current, [1] previous (root only). Written by amtd. */
@@ -212,6 +223,7 @@ struct amt_tunnel {
 #define AMT_INTERFACE_MODE_XDP 0x10 /* the operator asked for --mode xdp */
 #define AMT_INTERFACE_MODE_TC  0x20 /* the operator asked for --mode tc */
 #define AMT_INTERFACE_RUNTIME  0x40 /* attached by amt-ctl, not by the configuration */
+#define AMT_INTERFACE_GATEWAY  0x80 /* data from relays is decapsulated here */
 
 /* Value of `interfaces`, array: what is attached where, for status and for adoption. Entry i of an
  * uplink is uplink i only when uplink says so. */
@@ -228,6 +240,36 @@ struct amt_group_counters {
 	__u64 bytes;   /* inner octets of those */
 	__u64 drops;   /* refused (TTL, MTU, wrong upstream ...), also counted by reason */
 	__u64 last_ns; /* CLOCK_MONOTONIC of the last accepted packet */
+};
+
+/* ---- the gateway ---- */
+
+/* Key of `decap_relays`: from where and to where, outside. Relay and its port all zero: whatever is
+ * sent to this endpoint of ours, by whomever. */
+struct amt_decap_key {
+	struct amt_addr relay;
+	struct amt_addr local;
+	__be16 relay_port;
+	__be16 local_port;
+};
+
+/* decap.flags */
+#define AMT_DECAP_ECN	   0x01 /* of a relay: the outer ECN field is meaningful */
+#define AMT_DECAP_EXCLUDED 0x02 /* of a source: nothing of it, though the group is wanted */
+
+/* Value of `decap_relays`, and of `decap_wanted` by struct amt_group_key: per-CPU hashes. amtd
+ * writes flags, the same for all CPUs. */
+struct amt_decap {
+	__u32 flags; /* AMT_DECAP_* */
+	__u32 reserved;
+	__u64 packets; /* put into the pseudo-interface */
+	__u64 bytes;   /* octets of those datagrams */
+	__u64 last_ns; /* CLOCK_MONOTONIC of the last one */
+};
+
+/* Value of `gateway_state`, array[1]: amtd's own record. The packet path does not read it. */
+struct amt_gateway_state {
+	__u8 data[AMT_GATEWAY_STATE_MAX];
 };
 
 /* Type of an `events` record. */
@@ -276,7 +318,7 @@ struct amt_event_rate {
 };
 
 _Static_assert(sizeof(struct amt_addr) == 16, "amt_addr");
-_Static_assert(sizeof(struct amt_config) == 32, "amt_config");
+_Static_assert(sizeof(struct amt_config) == 48, "amt_config");
 _Static_assert(sizeof(struct amt_secret) == 24, "amt_secret");
 _Static_assert(sizeof(struct amt_group_key) == 32, "amt_group_key");
 _Static_assert(sizeof(struct amt_group) == 20, "amt_group");
@@ -290,6 +332,8 @@ _Static_assert(sizeof(struct amt_nexthop) == 40, "amt_nexthop");
 _Static_assert(sizeof(struct amt_tunnel) == 88, "amt_tunnel");
 _Static_assert(sizeof(struct amt_interface) == 16, "amt_interface");
 _Static_assert(sizeof(struct amt_group_counters) == 32, "amt_group_counters");
+_Static_assert(sizeof(struct amt_decap_key) == 36, "amt_decap_key");
+_Static_assert(sizeof(struct amt_decap) == 32, "amt_decap");
 _Static_assert(sizeof(struct amt_event) == 16, "amt_event");
 
 #endif

@@ -10,9 +10,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "datapath/decap.h"
 #include "datapath/device.h"
-
-#define ROLES (AMT_INTERFACE_UPSTREAM | AMT_INTERFACE_UPLINK)
 
 static struct interface *interface_by_name(struct datapath *dp, const char *name)
 {
@@ -118,17 +117,14 @@ static int set_roles(struct datapath *dp, struct interface *interface, uint32_t 
 	return 0;
 }
 
-int datapath_attach(struct datapath *dp, const char *name, bool upstream, bool uplink,
-		    enum datapath_mode mode, bool runtime, struct error *err)
+/* keep: roles that it stays in, if it has them. */
+static int attach(struct datapath *dp, const char *name, uint32_t roles, uint32_t keep,
+		  enum datapath_mode mode, bool runtime, struct error *err)
 {
-	uint32_t roles = (upstream ? AMT_INTERFACE_UPSTREAM : 0) |
-			 (uplink ? AMT_INTERFACE_UPLINK : 0),
-		 ifindex = if_nametoindex(name);
 	struct interface *interface = interface_by_name(dp, name), before = {0};
+	uint32_t ifindex = if_nametoindex(name);
 	int ret;
 
-	if (!roles)
-		return error_set(err, -EINVAL, "%s: neither upstream nor uplink", name);
 	if (!ifindex)
 		return error_set(err, -ENODEV, "no interface %s here; see: ip link", name);
 	if (ifindex == dp->veth.ifindex || ifindex == dp->veth.peer_ifindex)
@@ -141,6 +137,7 @@ int datapath_attach(struct datapath *dp, const char *name, bool upstream, bool u
 		return error_set(err, -ENOSPC, "%d interfaces are attached already",
 				 AMT_INTERFACES_MAX);
 	interface->ifindex = ifindex;
+	roles |= interface->flags & keep;
 	ret = set_roles(dp, interface, roles, mode, runtime, err);
 	if (!ret)
 		ret = interface_bring_up(dp, interface, err);
@@ -156,13 +153,31 @@ int datapath_attach(struct datapath *dp, const char *name, bool upstream, bool u
 	return ret;
 }
 
+int datapath_attach(struct datapath *dp, const char *name, bool upstream, bool uplink,
+		    enum datapath_mode mode, bool runtime, struct error *err)
+{
+	uint32_t roles =
+		(upstream ? AMT_INTERFACE_UPSTREAM : 0) | (uplink ? AMT_INTERFACE_UPLINK : 0);
+
+	if (!roles)
+		return error_set(err, -EINVAL, "%s: neither upstream nor uplink", name);
+	return attach(dp, name, roles, AMT_INTERFACE_GATEWAY, mode, runtime, err);
+}
+
+int datapath_attach_gateway(struct datapath *dp, const char *name, enum datapath_mode mode,
+			    bool runtime, struct error *err)
+{
+	return attach(dp, name, AMT_INTERFACE_GATEWAY,
+		      AMT_INTERFACE_UPSTREAM | AMT_INTERFACE_UPLINK, mode, runtime, err);
+}
+
 int datapath_detach(struct datapath *dp, const char *name, struct error *err)
 {
 	struct interface *interface = interface_by_name(dp, name);
 
 	if (!interface)
 		return error_set(err, -ENODEV, "%s is not attached", name);
-	interface->flags &= ~ROLES; /* first no copies to it, then no programs on it */
+	interface->flags &= ~INTERFACE_ROLES; /* first no copies to it, then no programs on it */
 	tunnels_reroute(dp);
 	interface_take_down(dp, interface);
 	sets_refresh(dp);
@@ -187,6 +202,7 @@ unsigned int datapath_interfaces(const struct datapath *dp, struct datapath_inte
 			.ifindex = in->ifindex,
 			.upstream = in->flags & AMT_INTERFACE_UPSTREAM,
 			.uplink = in->flags & AMT_INTERFACE_UPLINK,
+			.gateway = in->flags & AMT_INTERFACE_GATEWAY,
 			.runtime = in->flags & AMT_INTERFACE_RUNTIME,
 			.asked = in->asked,
 			.xdp = in->flags & AMT_INTERFACE_XDP,
@@ -294,8 +310,8 @@ static void adopt_one(struct datapath *dp, struct interface *interface,
 			 : record->flags & AMT_INTERFACE_MODE_TC ? DATAPATH_MODE_TC
 								 : DATAPATH_MODE_AUTO,
 	};
-	if (!if_indextoname(record->ifindex, interface->name) || !(record->flags & ROLES) ||
-	    record->uplink >= AMT_UPLINKS_MAX) {
+	if (!if_indextoname(record->ifindex, interface->name) ||
+	    !(record->flags & INTERFACE_ROLES) || record->uplink >= AMT_UPLINKS_MAX) {
 		interface->ifindex = 0;
 		interface_save(dp, interface);
 		*interface = (struct interface){0};

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datapath/decap.h"
+
 /* Every field of the value is a 64-bit sum. */
 static int read_sum(const struct datapath *dp, enum map_id map, uint32_t key, uint64_t *sum,
 		    unsigned int fields)
@@ -52,6 +54,13 @@ int datapath_counters(struct datapath *dp, uint64_t counters[AMT_DATA_COUNTERS_N
 	for (i = 0; i < AMT_DATA_COUNTERS_NUM && !ret; i++)
 		ret = read_sum(dp, MAP_COUNTERS, i, &counters[i], 1);
 	return ret;
+}
+
+uint64_t datapath_decap_packets(struct datapath *dp)
+{
+	uint64_t sum;
+
+	return read_sum(dp, MAP_COUNTERS, AMT_COUNT_DECAP_PACKETS, &sum, 1) ? 0 : sum;
 }
 
 void datapath_secret_get(struct datapath *dp, unsigned int index, struct amt_secret *secret)

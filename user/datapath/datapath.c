@@ -73,6 +73,7 @@ static void on_route(void *arg, uint32_t tunnel, const struct nexthop_route *rou
 static void on_link(void *arg, uint32_t ifindex, const char *name, bool present, uint32_t mtu)
 {
 	interface_link(arg, ifindex, name, present, mtu);
+	decap_link(arg, ifindex, present, mtu);
 }
 
 static void on_moved(void *arg, uint32_t ref, uint32_t block)
@@ -220,6 +221,8 @@ static int start(struct datapath *dp, struct error *err)
 		ret = start_programs(dp, err);
 	if (ret)
 		return ret;
+	if (dp->adopted)
+		decap_adopt(dp);
 	fill_config(dp);
 	if (dp->adopted) {
 		interfaces_adopt(dp);

@@ -76,7 +76,7 @@ void datapath_destroy(struct datapath *dp);
 struct datapath_interface {
 	char name[16];
 	uint32_t ifindex;
-	bool upstream, uplink, runtime;
+	bool upstream, uplink, gateway, runtime;
 	enum datapath_mode asked;
 	bool xdp, tc;	 /* what is attached */
 	bool dispatcher; /* libxdp's dispatcher is in use */
@@ -85,8 +85,8 @@ struct datapath_interface {
 	char why[96]; /* why not native XDP, or "" */
 };
 
-/* Attaches (or changes the roles of) an interface. A foreign XDP program without a dispatcher is
- * never evicted: -EBUSY in mode xdp, TC in mode auto. */
+/* Attaches an interface, or changes its relay roles; a gateway's role (decap.h) stays. A foreign
+ * XDP program without a dispatcher is never evicted: -EBUSY in mode xdp, TC in mode auto. */
 int datapath_attach(struct datapath *dp, const char *name, bool upstream, bool uplink,
 		    enum datapath_mode mode, bool runtime, struct error *err);
 int datapath_detach(struct datapath *dp, const char *name, struct error *err);

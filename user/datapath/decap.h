@@ -12,8 +12,7 @@
 #include <amt/maps.h>
 #include "base/addr.h"
 #include "base/error.h"
-
-struct datapath;
+#include "datapath/datapath.h"
 
 /* Attaches an interface in the gateway role: data from relays is decapsulated there. As
  * datapath_attach() in modes, adoption, foreign programs and errors; datapath_detach() ends it. */

@@ -2,6 +2,7 @@
 /* Asks drivers and kernel what they can do; see device.h. Called by attach.c. */
 #include "datapath/device.h"
 
+#include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +37,20 @@ enum device_xmit device_xdp_xmit(uint32_t ifindex)
 	if (link_xdp_features(ifindex, &features))
 		return DEVICE_XMIT_UNKNOWN;
 	return features & LINK_XDP_NDO_XMIT ? DEVICE_XMIT_YES : DEVICE_XMIT_NO;
+}
+
+int device_mac(const char *name, uint8_t mac[6])
+{
+	struct ifreq request = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), ret;
+
+	if (fd < 0)
+		return -errno;
+	strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+	ret = ioctl(fd, SIOCGIFHWADDR, &request) ? -errno : 0;
+	close(fd);
+	memcpy(mac, request.ifr_hwaddr.sa_data, 6);
+	return ret;
 }
 
 bool device_kernel_is_rt(void)

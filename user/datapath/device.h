@@ -13,6 +13,8 @@ uint32_t device_ring(const char *name);
 enum device_xmit { DEVICE_XMIT_UNKNOWN, DEVICE_XMIT_YES, DEVICE_XMIT_NO };
 /* Whether frames can be handed to it by XDP now: a veth needs an XDP program or GRO on its peer. */
 enum device_xmit device_xdp_xmit(uint32_t ifindex);
+/* 0 or negative errno. */
+int device_mac(const char *name, uint8_t mac[6]);
 /* A per-CPU cursor may be interleaved on PREEMPT_RT (design 4.3). */
 bool device_kernel_is_rt(void);
 

@@ -76,7 +76,8 @@ void hooks_dismantle(const struct pins *pins)
 	uint32_t map_id = pinned_config_id(pins);
 
 	for (link = links; map_id && link && link->if_index; link++) {
-		tc_detach(link->if_index, map_id);
+		tc_detach(link->if_index, TC_RELAY, map_id);
+		tc_detach(link->if_index, TC_GATEWAY, map_id);
 		xdp_detach_map_users(link->if_index, map_id);
 	}
 	if (links)

@@ -53,28 +53,45 @@ static int up_xdp(struct datapath *dp, struct interface *interface, struct error
 	return 0;
 }
 
-/* XDP passes on what it leaves to TC (local listeners, GSO), so upstream always has both. */
-static int up_tc(struct datapath *dp, struct interface *interface, struct error *err)
+/* XDP passes on what it leaves to TC (local listeners, GSO), so upstream always has both; a gateway
+ * has one or the other. */
+static bool needs_tc(const struct interface *interface, enum tc_program which)
+{
+	if (which == TC_RELAY)
+		return interface->flags & AMT_INTERFACE_UPSTREAM;
+	return interface->flags & AMT_INTERFACE_GATEWAY && !(interface->flags & AMT_INTERFACE_XDP);
+}
+
+static int up_tc_program(struct datapath *dp, struct interface *interface, enum tc_program which,
+			 struct error *err)
 {
 	uint32_t map_id = map_id_of(dp->maps.fd[MAP_CONFIG]);
 	struct error why = {""};
 	int ret;
 
-	if (!(interface->flags & AMT_INTERFACE_UPSTREAM)) {
-		tc_detach(interface->ifindex, map_id);
-		interface->flags &= ~AMT_INTERFACE_TC;
+	if (!needs_tc(interface, which)) {
+		tc_detach(interface->ifindex, which, map_id);
 		return 0;
 	}
-	ret = tc_attach(interface->ifindex, interface->name, dp->programs.tc, map_id, &why);
+	ret = tc_attach(interface->ifindex, interface->name, which, dp->programs.tc[which], map_id,
+			&why);
 	if (!ret) {
 		interface->flags |= AMT_INTERFACE_TC;
 		return 0;
 	}
-	interface->flags &= ~AMT_INTERFACE_TC;
 	if (!(interface->flags & AMT_INTERFACE_XDP))
 		return error_set(err, ret, "%s", why.text);
 	log_warning("%s; packets that XDP leaves to it are not relayed", why.text);
 	return 0;
+}
+
+static int up_tc(struct datapath *dp, struct interface *interface, struct error *err)
+{
+	int ret;
+
+	interface->flags &= ~AMT_INTERFACE_TC;
+	ret = up_tc_program(dp, interface, TC_RELAY, err);
+	return ret ? ret : up_tc_program(dp, interface, TC_GATEWAY, err);
 }
 
 /* Whether copies can be handed over by XDP now. Kernels before 6.3 do not tell: a driver is trusted
@@ -142,9 +159,12 @@ int interface_bring_up(struct datapath *dp, struct interface *interface, struct 
 
 void interface_take_down(struct datapath *dp, struct interface *interface)
 {
+	uint32_t map_id = map_id_of(dp->maps.fd[MAP_CONFIG]);
+
 	if (interface->ifindex) {
 		xdp_detach(dp, interface->ifindex);
-		tc_detach(interface->ifindex, map_id_of(dp->maps.fd[MAP_CONFIG]));
+		tc_detach(interface->ifindex, TC_RELAY, map_id);
+		tc_detach(interface->ifindex, TC_GATEWAY, map_id);
 	}
 	interface->ifindex = 0;
 	interface_save(dp, interface);

@@ -36,7 +36,10 @@
 	X(CPU_STATES, cpu_states, "percpu_array", "0 -> packet ids and transmit bulks of the CPU") \
 	X(CLONES, clones, "array_of_maps", "uplink * 33 + n -> devmap that makes n copies")        \
 	X(RECIRCULATE, recirculate, "array_of_maps", "n -> devmap of n parts, internal pair")      \
-	X(CPUS, cpus, "cpumap", "CPU -> fan-out program")
+	X(CPUS, cpus, "cpumap", "CPU -> fan-out program")                                          \
+	X(DECAP_RELAYS, decap_relays, "percpu_hash", "relay, our endpoint -> ECN, traffic")        \
+	X(DECAP_WANTED, decap_wanted, "percpu_hash", "source, group -> excluded, traffic")         \
+	X(GATEWAY_STATE, gateway_state, "array", "0 -> the gateway's handshake, for a restart")
 
 enum map_id {
 #define MAP_ENUM(id, name, type, holds) MAP_##id,

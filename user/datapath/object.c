@@ -52,7 +52,13 @@ void object_quiet_libraries(void)
 
 void programs_init(struct programs *p)
 {
-	*p = (struct programs){-1, -1, -1, -1, -1, -1, {-1, -1, -1, -1}};
+	unsigned int i;
+
+	p->egress = p->recirculate = p->fanout = p->xmit_drops = p->queue_drops = -1;
+	for (i = 0; i < TC_NUM; i++)
+		p->tc[i] = -1;
+	for (i = 0; i < PROGRAM_ROLES; i++)
+		p->ingress[i] = -1;
 }
 
 static void close_fd(int *fd)
@@ -71,8 +77,9 @@ void programs_close(struct programs *p)
 	close_fd(&p->fanout);
 	close_fd(&p->xmit_drops);
 	close_fd(&p->queue_drops);
-	close_fd(&p->tc);
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < TC_NUM; i++)
+		close_fd(&p->tc[i]);
+	for (i = 0; i < PROGRAM_ROLES; i++)
 		close_fd(&p->ingress[i]);
 }
 
@@ -133,10 +140,12 @@ static int load_tc(struct programs *p, const struct maps *maps,
 	ret = maps_prepare(maps, options, tc->obj, err);
 	if (!ret) {
 		ret = amt_tc__load(tc);
-		if (ret)
+		if (ret) {
 			load_failed(ret, "amt_tc", err);
-		else
-			p->tc = take_program(tc->progs.amt_relay_tc);
+		} else {
+			p->tc[TC_RELAY] = take_program(tc->progs.amt_relay_tc);
+			p->tc[TC_GATEWAY] = take_program(tc->progs.amt_gateway_tc);
+		}
 	}
 	amt_tc__destroy(tc);
 	return ret;
@@ -196,6 +205,12 @@ int object_load(struct programs *p, struct maps *maps, const struct datapath_opt
 
 /* ---- ingress ---- */
 
+static unsigned int roles_index(uint32_t roles)
+{
+	return (roles & (AMT_INTERFACE_UPSTREAM | AMT_INTERFACE_UPLINK)) |
+	       (roles & AMT_INTERFACE_GATEWAY ? 4 : 0);
+}
+
 struct amt_xdp *object_open_ingress(const struct maps *maps, const struct datapath_options *options,
 				    uint32_t roles, struct error *err)
 {
@@ -219,11 +234,11 @@ struct amt_xdp *object_open_ingress(const struct maps *maps, const struct datapa
 int object_ingress(struct programs *p, const struct maps *maps,
 		   const struct datapath_options *options, uint32_t roles, struct error *err)
 {
+	int *program = &p->ingress[roles_index(roles)], ret;
 	struct amt_xdp *xdp;
-	int ret;
 
-	if (p->ingress[roles] >= 0)
-		return p->ingress[roles];
+	if (*program >= 0)
+		return *program;
 	complaint[0] = '\0';
 	xdp = object_open_ingress(maps, options, roles, err);
 	if (!xdp)
@@ -232,7 +247,7 @@ int object_ingress(struct programs *p, const struct maps *maps,
 	if (ret)
 		load_failed(ret, "amt_ingress", err);
 	else
-		ret = p->ingress[roles] = take_program(xdp->progs.amt_ingress);
+		ret = *program = take_program(xdp->progs.amt_ingress);
 	amt_xdp__destroy(xdp);
 	return ret;
 }

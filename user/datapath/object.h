@@ -14,11 +14,15 @@
 
 struct bpf_object;
 
+#define PROGRAM_ROLES 8 /* AMT_INTERFACE_UPSTREAM, _UPLINK, _GATEWAY, each or not */
+
+enum tc_program { TC_RELAY, TC_GATEWAY, TC_NUM };
+
 struct programs {
 	int egress, recirculate, fanout;
 	int xmit_drops, queue_drops; /* -1: this kernel has no raw tracepoints, or no BTF */
-	int tc;
-	int ingress[4]; /* by AMT_INTERFACE_UPSTREAM | _UPLINK; loaded when first asked for */
+	int tc[TC_NUM];
+	int ingress[PROGRAM_ROLES]; /* by roles; loaded when first asked for */
 };
 
 /* What libbpf and libxdp say goes to the debug log; the last complaint ends up in errors. */

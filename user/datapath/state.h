@@ -18,6 +18,8 @@
 #include "datapath/pins.h"
 #include "datapath/veth.h"
 
+#define INTERFACE_ROLES (AMT_INTERFACE_UPSTREAM | AMT_INTERFACE_UPLINK | AMT_INTERFACE_GATEWAY)
+
 #define GRACE_NS (1000 * 1000 * 1000ull) /* no packet is under way that long */
 
 /* An attached interface; its slot is that of the map `interfaces`. ifindex 0: it is away. */
@@ -114,10 +116,10 @@ void xdp_detach_map_users(uint32_t ifindex, uint32_t map_id);
 /* The raw tracepoints that count drops behind the programs; pinned. */
 int xdp_attach_drops(struct datapath *dp);
 
-/* ---- tc.c: the TC program on one interface ---- */
-int tc_attach(uint32_t ifindex, const char *instance, int program, uint32_t map_id,
-	      struct error *err);
-void tc_detach(uint32_t ifindex, uint32_t map_id);
+/* ---- tc.c: a TC program on one interface ---- */
+int tc_attach(uint32_t ifindex, const char *name, enum tc_program which, int program,
+	      uint32_t map_id, struct error *err);
+void tc_detach(uint32_t ifindex, enum tc_program which, uint32_t map_id);
 
 /* ---- hooks.c ---- */
 uint32_t map_id_of(int map_fd);
@@ -186,6 +188,11 @@ void sets_refresh(struct datapath *dp);
 struct set *set_find(struct datapath *dp, const struct amt_group_key *key);
 void member_drop(struct datapath *dp, uint32_t ref);
 void group_counters_read(const struct datapath *dp, uint32_t set, struct amt_group_counters *sum);
+
+/* ---- decap.c ---- */
+/* Takes over where the predecessor's datagrams go; before config is written. */
+void decap_adopt(struct datapath *dp);
+void decap_link(struct datapath *dp, uint32_t ifindex, bool present, uint32_t mtu);
 
 /* ---- adopt.c ---- */
 int adopt_state(struct datapath *dp, struct error *err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The TC program at an interface's clsact ingress: one filter of ours at a fixed preference, with
- * a handle of its own for each instance. Filters of others stay. Called by attach.c and hooks.c.
+ * The TC programs at an interface's clsact ingress: each a filter of ours at a fixed preference,
+ * with a handle of its own for each instance. Filters of others stay. Called by interface.c and
+ * hooks.c.
  */
 #include "datapath/state.h"
 
@@ -12,8 +13,9 @@
 
 #include "datapath/link_request.h"
 
-#define PREFERENCE 2268
-#define HANDLES	   8 /* instances on one interface */
+#define HANDLES 8 /* instances on one interface */
+
+static const uint16_t preferences[TC_NUM] = {[TC_RELAY] = 2268, [TC_GATEWAY] = 2269};
 
 static struct bpf_tc_hook hook_of(uint32_t ifindex)
 {
@@ -22,31 +24,31 @@ static struct bpf_tc_hook hook_of(uint32_t ifindex)
 				    .attach_point = BPF_TC_INGRESS};
 }
 
-static struct bpf_tc_opts filter_at(uint32_t handle)
+static struct bpf_tc_opts filter_at(enum tc_program which, uint32_t handle)
 {
 	return (struct bpf_tc_opts){
-		.sz = sizeof(struct bpf_tc_opts), .handle = handle, .priority = PREFERENCE};
+		.sz = sizeof(struct bpf_tc_opts), .handle = handle, .priority = preferences[which]};
 }
 
 /* The program at a handle, or 0. */
-static uint32_t query(uint32_t ifindex, uint32_t handle)
+static uint32_t query(uint32_t ifindex, enum tc_program which, uint32_t handle)
 {
 	struct bpf_tc_hook hook = hook_of(ifindex);
-	struct bpf_tc_opts filter = filter_at(handle);
+	struct bpf_tc_opts filter = filter_at(which, handle);
 
 	return bpf_tc_query(&hook, &filter) ? 0 : filter.prog_id;
 }
 
 /* Our handle, else a free one, else 0. Negative errno where we may not look whose a filter is: a
  * second one of ours would double every packet. */
-static int choose_handle(uint32_t ifindex, uint32_t map_id, bool *ours)
+static int choose_handle(uint32_t ifindex, enum tc_program which, uint32_t map_id, bool *ours)
 {
 	uint32_t handle, program;
 	int vacant = 0, uses;
 
 	*ours = false;
 	for (handle = 1; handle <= HANDLES; handle++) {
-		program = query(ifindex, handle);
+		program = query(ifindex, which, handle);
 		uses = program ? program_uses_map(program, map_id) : 0;
 		if (uses < 0)
 			return uses;
@@ -60,7 +62,8 @@ static int choose_handle(uint32_t ifindex, uint32_t map_id, bool *ours)
 	return vacant;
 }
 
-int tc_attach(uint32_t ifindex, const char *name, int program, uint32_t map_id, struct error *err)
+int tc_attach(uint32_t ifindex, const char *name, enum tc_program which, int program,
+	      uint32_t map_id, struct error *err)
 {
 	struct bpf_tc_hook hook = hook_of(ifindex);
 	struct bpf_tc_opts filter;
@@ -72,14 +75,14 @@ int tc_attach(uint32_t ifindex, const char *name, int program, uint32_t map_id, 
 				 "%s: cannot add clsact: %s; the kernel needs "
 				 "CONFIG_NET_CLS_ACT and CONFIG_NET_SCH_INGRESS",
 				 name, strerror(-ret));
-	handle = choose_handle(ifindex, map_id, &ours);
+	handle = choose_handle(ifindex, which, map_id, &ours);
 	if (!handle)
 		return error_set(err, -EBUSY, "%s: %d instances of amtd have filters here already",
 				 name, HANDLES);
 	if (handle < 0)
 		return error_set(err, handle, "%s: cannot look at its TC filters: %s", name,
 				 strerror(-handle));
-	filter = filter_at((uint32_t)handle);
+	filter = filter_at(which, (uint32_t)handle);
 	filter.prog_fd = program;
 	filter.flags = ours ? BPF_TC_F_REPLACE : 0;
 	ret = bpf_tc_attach(&hook, &filter);
@@ -90,16 +93,16 @@ int tc_attach(uint32_t ifindex, const char *name, int program, uint32_t map_id, 
 }
 
 /* An empty clsact does nothing; it goes with the last filter. */
-void tc_detach(uint32_t ifindex, uint32_t map_id)
+void tc_detach(uint32_t ifindex, enum tc_program which, uint32_t map_id)
 {
 	struct bpf_tc_hook hook = hook_of(ifindex);
 	struct bpf_tc_opts filter;
 	bool ours;
-	int handle = choose_handle(ifindex, map_id, &ours);
+	int handle = choose_handle(ifindex, which, map_id, &ours);
 
 	if (!ours)
 		return;
-	filter = filter_at((uint32_t)handle);
+	filter = filter_at(which, (uint32_t)handle);
 	bpf_tc_detach(&hook, &filter);
 	if (!link_clsact_empty(ifindex))
 		return;

@@ -24,11 +24,6 @@ static void link_name(char *name, size_t size, uint32_t ifindex)
 	snprintf(name, size, "xdp-%u", ifindex); /* bpffs takes no dot, as in eth0.7 */
 }
 
-static uint32_t roles_of(const struct interface *interface)
-{
-	return interface->flags & (AMT_INTERFACE_UPSTREAM | AMT_INTERFACE_UPLINK);
-}
-
 static uint32_t program_on(uint32_t ifindex)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, opts);
@@ -200,7 +195,7 @@ static int explain(int ret, const char *name, struct error *err)
 
 int xdp_attach(struct datapath *dp, struct interface *interface, struct error *err)
 {
-	uint32_t ifindex = interface->ifindex, roles = roles_of(interface);
+	uint32_t ifindex = interface->ifindex, roles = interface->flags & INTERFACE_ROLES;
 	int program, ret;
 
 	interface->dispatcher = false;
