@@ -233,10 +233,13 @@ gateways_have() {
 	[ -z "$wrong" ] || fail "$1: not $2 streams of $3 packets: $wrong"
 }
 
-# Waits for the end; the exit status is amt-load's. gateways_end NAME
+# Waits for the end; the exit status is amt-load's. Those to whom nothing comes wait for ever: a
+# minute after the stream they are told to judge what they have. gateways_end NAME
 gateways_end() {
-	local status=0
-	wait "$(cat "$net_dir/$1.pid")" || status=$?
+	local status=0 pid
+	pid=$(cat "$net_dir/$1.pid")
+	wait_for 60 not kill -0 "$pid" || kill -TERM "$pid"
+	wait "$pid" || status=$?
 	cat "$net_dir/$1.err"
 	return $status
 }
