@@ -368,8 +368,8 @@ static void test_addresses_follow_the_options(void **state)
 	struct pseudo_options options = options_of();
 	struct amt_prefix list[2];
 
-	assert_int_equal(pseudo_parse_address("192.0.2.5/24", &list[0]), 0);
-	assert_int_equal(pseudo_parse_address("2001:db8:5::1/64", &list[1]), 0);
+	assert_int_equal(prefix_parse_host("192.0.2.5/24", &list[0]), 0);
+	assert_int_equal(prefix_parse_host("2001:db8:5::1/64", &list[1]), 0);
 	net_run("ip addr add 203.0.113.1/32 dev amt0"); /* the operator's own */
 	pseudo_close(pseudo);
 	options.addresses = list;
@@ -738,14 +738,14 @@ static void test_parse_address(void **state)
 	struct amt_prefix out;
 	size_t i;
 
-	assert_int_equal(pseudo_parse_address("10.1.2.3/8", &out), 0);
+	assert_int_equal(prefix_parse_host("10.1.2.3/8", &out), 0);
 	assert_int_equal(out.bits, 104);
-	assert_int_equal(pseudo_parse_address("10.1.2.3", &out), 0);
+	assert_int_equal(prefix_parse_host("10.1.2.3", &out), 0);
 	assert_int_equal(out.bits, 128);
-	assert_int_equal(pseudo_parse_address("2001:db8::3/64", &out), 0);
+	assert_int_equal(prefix_parse_host("2001:db8::3/64", &out), 0);
 	assert_int_equal(out.bits, 64);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (pseudo_parse_address(bad[i], &out) != -EINVAL)
+		if (prefix_parse_host(bad[i], &out) != -EINVAL)
 			fail_msg("taken: \"%s\"", bad[i]);
 }
 

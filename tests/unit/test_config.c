@@ -154,6 +154,95 @@ static void errors_with_line(void **state)
 	}
 }
 
+static void gateway_file(void **state)
+{
+	struct config config;
+	char buf[AMT_ADDR_STRLEN];
+
+	assert_int_equal(read_text("gateway {\n"
+				   "    uplink = eth0\n"
+				   "    relay = {\"192.0.2.1\", relay.example.net, anycast}\n"
+				   "    interface = mcast0\n"
+				   "    addresses = {\"192.0.2.5/24\", \"2001:db8::5/64\"}\n"
+				   "    source-ipv6 = 2001:db8::9\n"
+				   "    keepalive = 20\n"
+				   "    ipv6-groups = no\n"
+				   "    data-timeout = 0\n"
+				   "}\n",
+				   &config),
+			 0);
+	assert_int_equal(nreports, 0);
+	assert_true(config.gateway.present && !config.relay.present && config.from_file);
+	assert_string_equal(config.gateway.uplink.list[0], "eth0");
+	assert_int_equal(config.gateway.relay.n, 3);
+	assert_string_equal(config.gateway.relay.list[1], "relay.example.net");
+	assert_string_equal(config.gateway.interface, "mcast0");
+	assert_int_equal(config.gateway.addresses.list[0].bits, 120);
+	assert_string_equal(addr_print(&config.gateway.addresses.list[0].addr, buf), "192.0.2.5");
+	assert_int_equal(config.gateway.keepalive, 20);
+	assert_true(config.gateway.ipv4_groups && !config.gateway.ipv6_groups);
+	assert_int_equal(config.gateway.data_timeout, 0);
+	/* not named: the default */
+	assert_int_equal(config.gateway.hold_down, 180);
+	assert_int_equal(config.gateway.port, 2268);
+	assert_false(addr_is_unicast_source(&config.gateway.source_ipv4));
+	config_free(&config);
+}
+
+static void one_role(void **state)
+{
+	struct config config;
+
+	assert_int_equal(read_text("relay { }\n\ngateway { }\n", &config), -EINVAL);
+	assert_int_equal(nreports, 1);
+	assert_string_equal(reports[0], "t.conf:3: a relay and a gateway section: an amtd has one "
+					"role; give each a file and an instance of its own (amtd "
+					"-i NAME)");
+	assert_int_equal(read_text("gateway {\n", &config), -EINVAL);
+	assert_string_equal(reports[0],
+			    "t.conf:3: the gateway section does not end; write a closing brace");
+}
+
+/* One bad line each, put into line 3 of a file. */
+static void gateway_errors(void **state)
+{
+	static const struct {
+		const char *line, *says;
+	} row[] = {
+		{"relay = {anycast, anycast}", "in the list already"},
+		{"relay = 232.1.1.1", "a relay's unicast address, a DNS name, or anycast"},
+		{"relay = 1.2.3", "a relay's unicast address"},
+		{"relay = \"a..b\"", "a relay's unicast address"},
+		{"relay = fe80::1", "a relay's unicast address"},
+		{"interface = all", "no interface can have this name"},
+		{"interface = sixteen-letters-", "interface name"},
+		{"addresses = 192.0.2.5/33", "an interface's address such as"},
+		{"source-ipv4 = 2001:db8::1", "unicast IPv4"},
+		{"source-ipv6 = 192.0.2.1", "unicast IPv6 address, or ::"},
+		{"mtu = 1000", "less than the 1280 that IPv6 needs"},
+		{"hold-down = 0", "from 1 to 86400"},
+		{"request-timeout = 200", "request-timeout (now 200) must not be more than"},
+		{"discovery-timeout-max = 1\ndiscovery-timeout = 2", "(now 2) must not be more"},
+		{"ipv4-groups = no\nipv6-groups = no", "nothing could be joined"},
+		{"max-tunnels = 3", "option 'max-tunnels' belongs into the relay section"},
+		{"keepaliv = 3", "did you mean 'keepalive'?"},
+	};
+	struct config config;
+	char text[512];
+	size_t i;
+
+	for (i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		snprintf(text, sizeof(text), "gateway {\n\n%s\n}\n", row[i].line);
+		assert_int_equal(read_text(text, &config), -EINVAL);
+		if (nreports != 1 || !strstr(reports[0], row[i].says))
+			fail_msg("%s: %u reports, the first: %s", row[i].line, nreports,
+				 reports[0]);
+	}
+	assert_int_equal(read_text("relay {\nkeepalive = 3\n}", &config), -EINVAL);
+	assert_string_equal(reports[0],
+			    "t.conf:2: option 'keepalive' belongs into the gateway section");
+}
+
 static void all_errors_at_once(void **state)
 {
 	struct config config;
@@ -191,16 +280,16 @@ static void other_files(void **state)
 	unsigned int i;
 
 	assert_int_equal(read_text("log-level = info", &config), -EINVAL);
-	assert_string_equal(reports[0], "t.conf:1: no relay section; 'relay { }' alone is a relay "
-					"that waits for amt-ctl attach");
+	assert_string_equal(reports[0], "t.conf:1: no relay or gateway section; 'relay { }' alone "
+					"is a relay that waits for amt-ctl attach");
 	assert_int_equal(read_text("relay {\n", &config), -EINVAL);
 	assert_int_equal(nreports, 1);
 	assert_string_equal(reports[0],
 			    "t.conf:3: the relay section does not end; write a closing brace");
 	assert_int_equal(read_text("\nport = 2268\nrelay { port = 2268 }", &config), -EINVAL);
 	assert_int_equal(nreports, 1);
-	assert_string_equal(reports[0], "t.conf:2: option 'port' belongs into the relay section");
-	assert_int_equal(read_text("gateway { }", &config), -EINVAL);
+	assert_string_equal(reports[0],
+			    "t.conf:2: option 'port' belongs into the relay or gateway section");
 	/* more unknown keys than are named: it ends all the same */
 	for (i = 0; i < 50; i++)
 		snprintf(text + strlen(text), 32, "x%u = 1\n", i);
@@ -230,14 +319,14 @@ static void warnings_do_not_fail(void **state)
 	config_free(&config);
 }
 
-/* The manual says "Default: VALUE." in the line behind ".It Ic KEY ...". */
-static void manual_default(const char *manual, const char *key, const char *value)
+/* The manual says "Default: VALUE." in the line behind ".It Ic KEY ...", in the section's part. */
+static void manual_default(const char *part, const char *key, const char *value)
 {
 	char item[64], want[128];
 	const char *at;
 
 	snprintf(item, sizeof(item), "\n.It Ic %s ", key);
-	at = strstr(manual, item);
+	at = strstr(part, item);
 	if (!at)
 		fail_msg("amtd.conf(5) does not describe %s", key);
 	at = strchr(at + 1, '\n');
@@ -246,22 +335,38 @@ static void manual_default(const char *manual, const char *key, const char *valu
 		fail_msg("amtd.conf(5): %s: expected '%s', found '%.40s'", key, want + 1, at + 1);
 }
 
+/* Describes every key of the section, and nothing that is not there. */
+static void manual_section(const char *manual, const char *section)
+{
+	char title[64], *part, *end, *at;
+	const char *key, *value;
+	unsigned int i, items = 0;
+
+	snprintf(title, sizeof(title), "\n.Ss The %s section\n", section);
+	part = strstr(manual, title);
+	assert_non_null(part);
+	part = strdup(part);
+	end = strstr(part + 1, "\n.S");
+	*end = '\0';
+	for (i = 0; (key = config_key(section, i, &value)); i++)
+		manual_default(part, key, value);
+	for (at = part; (at = strstr(at, "\n.It Ic ")); at++)
+		items++;
+	assert_int_equal(items, i);
+	free(part);
+}
+
 static void manual_agrees(void **state)
 {
 	static char manual[65536];
 	FILE *file = fopen("man/amtd.conf.5", "r");
-	const char *key, *value, *at;
-	unsigned int i, items = 0;
 
 	assert_non_null(file);
 	assert_true(fread(manual, 1, sizeof(manual) - 1, file) > 0);
 	fclose(file);
-	for (i = 0; (key = config_relay_key(i, &value)); i++)
-		manual_default(manual, key, value);
 	manual_default(manual, "log-level", "info");
-	for (at = manual; (at = strstr(at, "\n.It Ic ")); at++)
-		items++;
-	assert_int_equal(items, i + 1); /* and describes nothing that is not there */
+	manual_section(manual, "relay");
+	manual_section(manual, "gateway");
 }
 
 int main(void)
@@ -270,7 +375,8 @@ int main(void)
 		cmocka_unit_test(good_file),	    cmocka_unit_test(defaults_without_file),
 		cmocka_unit_test(errors_with_line), cmocka_unit_test(all_errors_at_once),
 		cmocka_unit_test(other_files),	    cmocka_unit_test(warnings_do_not_fail),
-		cmocka_unit_test(manual_agrees),
+		cmocka_unit_test(gateway_file),	    cmocka_unit_test(one_role),
+		cmocka_unit_test(gateway_errors),   cmocka_unit_test(manual_agrees),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

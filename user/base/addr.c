@@ -227,3 +227,31 @@ const char *prefix_print(const struct amt_prefix *prefix, char *buf)
 	snprintf(buf, AMT_PREFIX_STRLEN, "%s/%u", addr, ipv4 ? prefix->bits - 96 : prefix->bits);
 	return buf;
 }
+
+int prefix_parse_host(const char *text, struct amt_prefix *out)
+{
+	const char *slash = strchr(text, '/');
+	char addr[AMT_ADDR_STRLEN];
+	unsigned long bits, most;
+	char *end;
+
+	if (!slash)
+		slash = text + strlen(text);
+	if ((size_t)(slash - text) >= sizeof(addr))
+		return -EINVAL;
+	memcpy(addr, text, (size_t)(slash - text));
+	addr[slash - text] = '\0';
+	if (addr_parse(addr, &out->addr) || !addr_is_unicast_source(&out->addr))
+		return -EINVAL;
+	most = addr_is_ipv4(&out->addr) ? 32 : 128;
+	bits = most;
+	if (*slash) {
+		if (slash[1] < '0' || slash[1] > '9')
+			return -EINVAL;
+		bits = strtoul(slash + 1, &end, 10);
+		if (*end || bits > most || !bits)
+			return -EINVAL;
+	}
+	out->bits = (unsigned int)(bits + 128 - most);
+	return 0;
+}

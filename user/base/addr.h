@@ -57,6 +57,9 @@ int sockaddr_from_native(const struct sockaddr *in, struct amt_sockaddr *sa); /*
 
 /* "192.0.2.0/24", "2001:db8::/32", or an address alone. Host bits must be zero. 0 or -EINVAL. */
 int prefix_parse(const char *text, struct amt_prefix *prefix);
+/* The same with host bits kept, as an interface's address: "192.0.2.5/24". 0, or -EINVAL, also for
+ * addresses that no interface can have and a length of 0. */
+int prefix_parse_host(const char *text, struct amt_prefix *prefix);
 bool prefix_contains(const struct amt_prefix *prefix, const struct amt_addr *addr);
 const char *prefix_print(const struct amt_prefix *prefix, char *buf);
 

@@ -13,7 +13,7 @@
 #include "base/config_value.h"
 
 /* clang-format off */
-#define AT(field) offsetof(struct config_relay, field)
+#define AT(field) offsetof(struct SECTION, field)
 #define LIST(type, name, field)			{name, CONFIG_##type, AT(field), "", 0, 0, NULL}
 #define NUMBER(name, field, value, min, max)	{name, CONFIG_NUMBER, AT(field), value, min, max, NULL}
 #define BOOLEAN(name, field, value)		{name, CONFIG_BOOLEAN, AT(field), value, 0, 0, NULL}
@@ -21,6 +21,7 @@
 #define OTHER(type, name, field, value, min, max) \
 						{name, CONFIG_##type, AT(field), value, min, max, NULL}
 
+#define SECTION config_relay
 static const struct config_key relay_keys[] = {
 	LIST(ADDRESSES, "address", address),
 	LIST(ADDRESSES, "discovery", discovery),
@@ -59,66 +60,159 @@ static const struct config_key relay_keys[] = {
 	NUMBER("events-per-second", events_per_second, "1000", 0, 1000000),
 	NUMBER("upstream-retry", upstream_retry, "5", 1, 3600),
 };
+#undef SECTION
+
+#define SECTION config_gateway
+static const struct config_key gateway_keys[] = {
+	LIST(NAMES, "uplink", uplink),
+	WORD("mode", mode, "auto", "auto xdp tc"),
+	LIST(RELAYS, "relay", relay),
+	OTHER(PORT, "port", port, "2268", 1, 65535),
+	OTHER(INTERFACE, "interface", interface, "amt0", 0, 0),
+	LIST(HOSTS, "addresses", addresses),
+	NUMBER("mtu", mtu, "0", 0, 65535),
+	NUMBER("route-metric", route_metric, "0", 0, 65535),
+	NUMBER("local-port", local_port, "0", 0, 65535),
+	OTHER(IPV4, "source-ipv4", source_ipv4, "0.0.0.0", 0, 0),
+	OTHER(IPV6, "source-ipv6", source_ipv6, "::", 0, 0),
+	BOOLEAN("ipv4-groups", ipv4_groups, "true"),
+	BOOLEAN("ipv6-groups", ipv6_groups, "true"),
+	BOOLEAN("ecn", ecn, "true"),
+	NUMBER("discovery-timeout", discovery_timeout, "1", 1, 3600),
+	NUMBER("discovery-timeout-max", discovery_timeout_max, "120", 1, 86400),
+	NUMBER("discovery-retries", discovery_retries, "3", 0, 1000),
+	NUMBER("request-timeout", request_timeout, "1", 1, 3600),
+	NUMBER("request-timeout-max", request_timeout_max, "120", 1, 86400),
+	NUMBER("request-retries", request_retries, "3", 0, 1000),
+	NUMBER("unreachable-retries", unreachable_retries, "2", 0, 1000),
+	NUMBER("keepalive", keepalive, "0", 0, 31744),
+	NUMBER("hold-down", hold_down, "180", 1, 86400),
+	NUMBER("hold-down-limit", hold_down_limit, "600", 1, 86400),
+	NUMBER("data-timeout", data_timeout, "30", 0, 3600),
+	NUMBER("teardown-repeats", teardown_repeats, "2", 1, 10),
+};
+#undef SECTION
 /* clang-format on */
 
-#define NRELAY_KEYS (sizeof(relay_keys) / sizeof(relay_keys[0]))
+#define NKEYS(keys) (sizeof(keys) / sizeof((keys)[0]))
 
-const char *config_relay_key(unsigned int i, const char **default_value)
+static const struct config_section sections[CONFIG_SECTIONS] = {
+	[CONFIG_RELAY_SECTION] = {"relay", relay_keys, NKEYS(relay_keys),
+				  offsetof(struct config, relay)},
+	[CONFIG_GATEWAY_SECTION] = {"gateway", gateway_keys, NKEYS(gateway_keys),
+				    offsetof(struct config, gateway)},
+};
+
+const char *config_key(const char *section, unsigned int i, const char **default_value)
 {
-	if (i >= NRELAY_KEYS)
+	const struct config_section *at = sections;
+
+	while (strcmp(at->name, section) != 0)
+		at++;
+	if (i >= at->nkeys)
 		return NULL;
-	*default_value = relay_keys[i].default_value;
-	return relay_keys[i].name;
+	*default_value = at->keys[i].default_value;
+	return at->keys[i].name;
+}
+
+static int section_default(const struct config_section *section, struct config *config)
+{
+	void *base = (char *)config + section->offset;
+	unsigned int i;
+
+	for (i = 0; i < section->nkeys; i++) {
+		const struct config_key *key = &section->keys[i];
+
+		if (!config_is_list(key) && config_value_set(key, base, key->default_value, NULL))
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 /* A relay that waits for attach. */
 int config_default(struct config *config)
 {
 	unsigned int i;
+	int ret = 0;
 
 	memset(config, 0, sizeof(*config));
 	config->log_level = LOG_LEVEL_INFO;
 	config->relay.present = true;
-	for (i = 0; i < NRELAY_KEYS; i++) {
-		if (!config_is_list(&relay_keys[i]) &&
-		    config_value_set(&relay_keys[i], &config->relay, relay_keys[i].default_value,
-				     NULL))
-			return -ENOMEM;
-	}
-	return 0;
+	for (i = 0; i < CONFIG_SECTIONS && !ret; i++)
+		ret = section_default(&sections[i], config);
+	return ret;
 }
 
-static int line_of(const struct config_file *file, const char *name)
+static int line_of(const struct config_file *file, enum config_section_id section, const char *name)
 {
+	const struct config_key *keys = sections[section].keys;
 	unsigned int i = 0;
 
-	while (strcmp(relay_keys[i].name, name) != 0)
+	while (strcmp(keys[i].name, name) != 0)
 		i++;
-	return file->lines[i];
+	return file->lines[section][i];
 }
 
-/* What only several keys together can get wrong. */
-static void check_whole(struct config_file *file)
+static void check_relay(struct config_file *file)
 {
 	const struct config_relay *relay = &file->config->relay;
-	int line = line_of(file, "query-response-interval");
+	int line = line_of(file, CONFIG_RELAY_SECTION, "query-response-interval");
 
-	if (!file->relay_sections)
-		config_file_error(file, 1,
-				  "no relay section; 'relay { }' alone is a relay that "
-				  "waits for amt-ctl attach");
 	if (relay->query_response_interval >= relay->query_interval)
-		config_file_error(file, line ? line : line_of(file, "query-interval"),
-				  "query-response-interval (now %u) must be less than "
-				  "query-interval (now %u), RFC 3376 8.3; set both",
-				  relay->query_response_interval, relay->query_interval);
+		config_file_error(
+			file, line ? line : line_of(file, CONFIG_RELAY_SECTION, "query-interval"),
+			"query-response-interval (now %u) must be less than query-interval "
+			"(now %u), RFC 3376 8.3; set both",
+			relay->query_response_interval, relay->query_interval);
 	if (relay->tunnel_mtu && relay->tunnel_mtu < relay->tunnel_mtu_min) {
-		line = line_of(file, "tunnel-mtu");
+		line = line_of(file, CONFIG_RELAY_SECTION, "tunnel-mtu");
 		config_file_error(file, line,
 				  "tunnel-mtu %u is less than tunnel-mtu-min %u; raise it, or "
 				  "write 0 to take the route's",
 				  relay->tunnel_mtu, relay->tunnel_mtu_min);
 	}
+}
+
+static void check_timeout(struct config_file *file, const char *name, unsigned int first,
+			  const char *name_max, unsigned int max)
+{
+	int line = line_of(file, CONFIG_GATEWAY_SECTION, name);
+
+	if (first > max)
+		config_file_error(file,
+				  line ? line : line_of(file, CONFIG_GATEWAY_SECTION, name_max),
+				  "%s (now %u) must not be more than %s (now %u); set both", name,
+				  first, name_max, max);
+}
+
+static void check_gateway(struct config_file *file)
+{
+	const struct config_gateway *gateway = &file->config->gateway;
+
+	check_timeout(file, "discovery-timeout", gateway->discovery_timeout,
+		      "discovery-timeout-max", gateway->discovery_timeout_max);
+	check_timeout(file, "request-timeout", gateway->request_timeout, "request-timeout-max",
+		      gateway->request_timeout_max);
+	if (!gateway->ipv4_groups && !gateway->ipv6_groups)
+		config_file_error(file, line_of(file, CONFIG_GATEWAY_SECTION, "ipv6-groups"),
+				  "neither ipv4-groups nor ipv6-groups: nothing could be joined; "
+				  "write true for one");
+	if (gateway->mtu && gateway->mtu < 1280)
+		config_file_error(file, line_of(file, CONFIG_GATEWAY_SECTION, "mtu"),
+				  "mtu %u is less than the 1280 that IPv6 needs; raise it, or "
+				  "write 0 for the default",
+				  gateway->mtu);
+}
+
+/* What only several keys together can get wrong. */
+static void check_whole(struct config_file *file)
+{
+	if (!file->sections_seen)
+		config_file_error(file, 1,
+				  "no relay or gateway section; 'relay { }' alone is a relay that "
+				  "waits for amt-ctl attach");
+	check_relay(file);
+	check_gateway(file);
 }
 
 static void warn_whole(struct config_file *file)
@@ -128,12 +222,12 @@ static void warn_whole(struct config_file *file)
 	/* above 127 QQIC is a floating point code, which some gateways take as plain seconds (Q-9)
 	 */
 	if (relay->query_interval > 127)
-		config_file_warning(file, line_of(file, "query-interval"),
+		config_file_warning(file, line_of(file, CONFIG_RELAY_SECTION, "query-interval"),
 				    "query-interval %u is over 127: the Linux gateway misreads "
 				    "it; 127 is safe",
 				    relay->query_interval);
 	if (relay->robustness == 1)
-		config_file_warning(file, line_of(file, "robustness"),
+		config_file_warning(file, line_of(file, CONFIG_RELAY_SECTION, "robustness"),
 				    "robustness 1: one lost Membership Update ends a tunnel; "
 				    "2 is safe");
 }
@@ -150,10 +244,11 @@ static void report_unreadable(const char *name, int error, void (*report)(const 
 int config_read(FILE *stream, const char *name, struct config *config,
 		void (*report)(const char *line))
 {
-	struct config_file file = {.config = config, .keys = relay_keys, .nkeys = NRELAY_KEYS};
+	struct config_file file = {.config = config, .sections = sections};
 	int ret;
 
-	_Static_assert(NRELAY_KEYS <= CONFIG_KEYS_MAX, "config_file.h: CONFIG_KEYS_MAX");
+	_Static_assert(NKEYS(relay_keys) <= CONFIG_KEYS_MAX, "config_file.h: CONFIG_KEYS_MAX");
+	_Static_assert(NKEYS(gateway_keys) <= CONFIG_KEYS_MAX, "config_file.h: CONFIG_KEYS_MAX");
 	memset(config, 0, sizeof(*config));
 	ret = config_file_parse(&file, stream);
 	if (ret == 0) {
@@ -165,6 +260,9 @@ int config_read(FILE *stream, const char *name, struct config *config,
 		report_unreadable(name, ret, report);
 	if (file.errors)
 		ret = -EINVAL;
+	config->from_file = true;
+	config->gateway.present = file.seen[CONFIG_GATEWAY_SECTION] > 0;
+	config->relay.present = !config->gateway.present;
 	config_file_free(&file);
 	if (ret)
 		config_free(config);
@@ -192,9 +290,11 @@ int config_load(const char *path, struct config *config, void (*report)(const ch
 
 void config_free(struct config *config)
 {
-	unsigned int i;
+	unsigned int i, j;
 
-	for (i = 0; i < NRELAY_KEYS; i++)
-		config_value_free(&relay_keys[i], &config->relay);
+	for (i = 0; i < CONFIG_SECTIONS; i++)
+		for (j = 0; j < sections[i].nkeys; j++)
+			config_value_free(&sections[i].keys[j],
+					  (char *)config + sections[i].offset);
 	memset(config, 0, sizeof(*config));
 }

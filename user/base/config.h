@@ -27,7 +27,7 @@ struct config_names {
 
 /* Values as in the file; see amtd.conf(5) for meaning, range and default of each. */
 struct config_relay {
-	bool present; /* a relay section is there (0.1 has no other role), or no file at all */
+	bool present; /* a relay section is there, or no file at all */
 	struct config_addresses address, discovery;
 	struct config_names upstream, uplink;
 	char *mode; /* "auto", "xdp", "tc" */
@@ -50,9 +50,30 @@ struct config_relay {
 	struct amt_addr query_source_ipv4, query_source_ipv6; /* all zero: see amtd.conf(5) */
 };
 
+struct config_gateway {
+	bool present; /* a gateway section is there */
+	struct config_names uplink;
+	char *mode;		   /* "auto", "xdp", "tc" */
+	struct config_names relay; /* addresses, names, "anycast"; in order. None: anycast */
+	uint16_t port;		   /* of relays */
+	char *interface;
+	struct config_prefixes addresses; /* of the interface, with host bits */
+	unsigned int mtu;		  /* 0: 1500, or the uplink's if that is more */
+	unsigned int route_metric;
+	unsigned int local_port;
+	struct amt_addr source_ipv4, source_ipv6; /* all zero: the kernel's choice */
+	bool ipv4_groups, ipv6_groups, ecn;
+	unsigned int discovery_timeout, discovery_timeout_max, discovery_retries;
+	unsigned int request_timeout, request_timeout_max, request_retries;
+	unsigned int unreachable_retries, keepalive;
+	unsigned int hold_down, hold_down_limit, data_timeout, teardown_repeats;
+};
+
 struct config {
 	enum log_level log_level;
+	bool from_file; /* the role is the file's, and stays */
 	struct config_relay relay;
+	struct config_gateway gateway; /* defaults where there is no such section */
 };
 
 /* Reads path; NULL gives the defaults: a relay that waits for attach. Every error goes to report
@@ -67,8 +88,8 @@ int config_read(FILE *stream, const char *name, struct config *config,
 int config_default(struct config *config);
 void config_free(struct config *config);
 
-/* Key i of the relay section and its default as it would stand in the file ("" for an empty list);
- * NULL behind the last. For the test that holds amtd.conf(5) against it. */
-const char *config_relay_key(unsigned int i, const char **default_value);
+/* Key i of a section ("relay", "gateway") and its default as it would stand in the file ("" for an
+ * empty list); NULL behind the last. For the test that holds amtd.conf(5) against it. */
+const char *config_key(const char *section, unsigned int i, const char **default_value);
 
 #endif

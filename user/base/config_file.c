@@ -111,40 +111,69 @@ static unsigned int distance(const char *text, const char *key)
 	return row[n];
 }
 
-static const struct config_key *find_key(const struct config_file *file, const char *name)
+static const struct config_key *find_key(const struct config_section *section, const char *name)
 {
 	unsigned int i;
 
-	for (i = 0; i < file->nkeys; i++)
-		if (strcmp(file->keys[i].name, name) == 0)
-			return &file->keys[i];
+	for (i = 0; i < section->nkeys; i++)
+		if (strcmp(section->keys[i].name, name) == 0)
+			return &section->keys[i];
 	return NULL;
 }
 
-static const char *nearest_key(const struct config_file *file, const char *name)
+/* The section that libconfuse is in, or NULL: in none. */
+static const struct config_section *find_section(const struct config_file *file, const char *name)
 {
-	unsigned int i, best = 4; /* further than that is no typing error */
+	unsigned int i;
+
+	for (i = 0; i < CONFIG_SECTIONS; i++)
+		if (strcmp(file->sections[i].name, name) == 0)
+			return &file->sections[i];
+	return NULL;
+}
+
+/* Of this section, or outside of sections of all. */
+static const char *nearest_key(const struct config_file *file, const struct config_section *within,
+			       const char *name)
+{
+	unsigned int i, j, best = 4; /* further than that is no typing error */
 	const char *near = NULL;
 
-	for (i = 0; i < file->nkeys; i++) {
-		unsigned int d = distance(name, file->keys[i].name);
+	for (i = 0; i < CONFIG_SECTIONS; i++) {
+		const struct config_section *section = &file->sections[i];
 
-		if (d < best) {
-			best = d;
-			near = file->keys[i].name;
+		for (j = 0; j < section->nkeys && (!within || within == section); j++) {
+			unsigned int d = distance(name, section->keys[j].name);
+
+			if (d < best) {
+				best = d;
+				near = section->keys[j].name;
+			}
 		}
 	}
 	return near;
 }
 
-static void unknown_error(struct config_file *file, int line, const char *name)
+/* Where a known key would belong. */
+static const char *home_of(const struct config_file *file, const char *name)
 {
-	const char *near = nearest_key(file, name);
+	bool relay = find_key(&file->sections[CONFIG_RELAY_SECTION], name);
+	bool gateway = find_key(&file->sections[CONFIG_GATEWAY_SECTION], name);
+
+	if (relay && gateway)
+		return "relay or gateway";
+	return relay ? "relay" : gateway ? "gateway" : NULL;
+}
+
+static void unknown_error(struct config_file *file, const struct config_section *within, int line,
+			  const char *name)
+{
+	const char *near = nearest_key(file, within, name), *home = home_of(file, name);
 	char buf[64];
 
 	shown(name, buf);
-	if (find_key(file, name))
-		config_file_error(file, line, "option '%s' belongs into the relay section", buf);
+	if (home)
+		config_file_error(file, line, "option '%s' belongs into the %s section", buf, home);
 	else if (strcmp(name, "log-level") == 0)
 		config_file_error(file, line, "option '%s' belongs outside of sections", buf);
 	else if (near)
@@ -158,8 +187,9 @@ static void unknown_error(struct config_file *file, int line, const char *name)
 static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
 	struct error err = {""};
-	const struct config_key *key = find_key(reading, opt->name);
-	int *line = &reading->lines[key - reading->keys], ret;
+	const struct config_section *section = find_section(reading, cfg_name(cfg));
+	const struct config_key *key = find_key(section, opt->name);
+	int *line = &reading->lines[section - reading->sections][key - section->keys], ret;
 	char buf[64];
 
 	*(const char **)result = value;
@@ -171,7 +201,7 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 		return 0;
 	}
 	*line = cfg->line;
-	ret = config_value_set(key, &reading->config->relay, value, &err);
+	ret = config_value_set(key, (char *)reading->config + section->offset, value, &err);
 	if (ret)
 		config_file_error(reading, cfg->line, "%s: '%s' is not possible: %s", key->name,
 				  shown(value, buf), ret == -ENOMEM ? "no memory" : err.text);
@@ -205,15 +235,22 @@ static int on_unknown(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *resul
 {
 	*(const char **)result = value;
 	if (opt->nvalues == 1)
-		unknown_error(reading, cfg->line, opt->name);
+		unknown_error(reading, find_section(reading, cfg_name(cfg)), cfg->line, opt->name);
 	return 0;
 }
 
-static int on_relay_section(cfg_t *cfg, cfg_opt_t *opt)
+static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 {
-	if (++reading->relay_sections == 2)
+	const struct config_section *section = find_section(reading, opt->name);
+
+	reading->sections_seen++;
+	if (++reading->seen[section - reading->sections] == 2)
 		config_file_error(reading, cfg->line,
-				  "a second relay section ends here; join both into one");
+				  "a second %s section ends here; join both into one", opt->name);
+	else if (reading->sections_seen == 2)
+		config_file_error(reading, cfg->line,
+				  "a relay and a gateway section: an amtd has one role; give each "
+				  "a file and an instance of its own (amtd -i NAME)");
 	return 0;
 }
 
@@ -222,9 +259,10 @@ static int on_relay_section(cfg_t *cfg, cfg_opt_t *opt)
 static int on_end(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
 	*(const char **)result = value;
-	if (strcmp(cfg_name(cfg), "relay") == 0)
+	if (find_section(reading, cfg_name(cfg)))
 		config_file_error(reading, cfg->line - 1,
-				  "the relay section does not end; write a closing brace");
+				  "the %s section does not end; write a closing brace",
+				  cfg_name(cfg));
 	return 0;
 }
 
@@ -267,33 +305,44 @@ static void add_others(const struct config_file *file, cfg_opt_t *opts, unsigned
 	opts[n] = (cfg_opt_t)CFG_END();
 }
 
+static void section_options(const struct config_file *file, const struct config_section *section,
+			    cfg_opt_t *opts)
+{
+	unsigned int i;
+
+	for (i = 0; i < section->nkeys; i++)
+		opts[i] = (cfg_opt_t)CFG_STR_CB(
+			section->keys[i].name, NULL,
+			CFGF_NODEFAULT | (config_is_list(&section->keys[i]) ? CFGF_LIST : 0),
+			on_value);
+	add_others(file, opts, section->nkeys);
+}
+
 static int parse_once(struct config_file *file, char *text, size_t length)
 {
 	FILE *stream = fmemopen(text, length, "r");
-	cfg_opt_t relay[CONFIG_KEYS_MAX + CONFIG_UNKNOWN_MAX + 2];
-	cfg_opt_t top[2 + CONFIG_UNKNOWN_MAX + 2];
+	cfg_opt_t opts[CONFIG_SECTIONS][CONFIG_KEYS_MAX + CONFIG_UNKNOWN_MAX + 2];
+	cfg_opt_t top[1 + CONFIG_SECTIONS + CONFIG_UNKNOWN_MAX + 2];
 	unsigned int i;
 	cfg_t *cfg;
 	int ret;
 
 	if (!stream)
 		return -ENOMEM;
-	for (i = 0; i < file->nkeys; i++)
-		relay[i] = (cfg_opt_t)CFG_STR_CB(
-			file->keys[i].name, NULL,
-			CFGF_NODEFAULT | (config_is_list(&file->keys[i]) ? CFGF_LIST : 0),
-			on_value);
-	add_others(file, relay, file->nkeys);
 	top[0] = (cfg_opt_t)CFG_STR_CB("log-level", NULL, CFGF_NODEFAULT, on_log_level);
-	top[1] = (cfg_opt_t)CFG_SEC("relay", relay, CFGF_NONE);
-	add_others(file, top, 2);
+	for (i = 0; i < CONFIG_SECTIONS; i++) {
+		section_options(file, &file->sections[i], opts[i]);
+		top[1 + i] = (cfg_opt_t)CFG_SEC(file->sections[i].name, opts[i], CFGF_NONE);
+	}
+	add_others(file, top, 1 + CONFIG_SECTIONS);
 	cfg = cfg_init(top, CFGF_NONE);
 	if (!cfg) {
 		fclose(stream);
 		return -ENOMEM;
 	}
 	cfg_set_error_function(cfg, on_error);
-	cfg_set_validate_func(cfg, "relay", on_relay_section);
+	for (i = 0; i < CONFIG_SECTIONS; i++)
+		cfg_set_validate_func(cfg, file->sections[i].name, on_section);
 	ret = cfg_parse_fp(cfg, stream);
 	cfg_free(cfg);
 	fclose(stream);
@@ -304,9 +353,10 @@ static void forget_findings(struct config_file *file)
 {
 	free(file->findings);
 	file->findings = NULL;
-	file->nfindings = file->errors = file->relay_sections = file->syntax_errors = 0;
+	file->nfindings = file->errors = file->sections_seen = file->syntax_errors = 0;
 	file->log_level_line = 0;
 	memset(file->lines, 0, sizeof(file->lines));
+	memset(file->seen, 0, sizeof(file->seen));
 }
 
 /* The whole text with the mark behind it. */

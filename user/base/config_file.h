@@ -21,14 +21,22 @@ struct config_finding {
 	char text[480];
 };
 
+enum config_section_id { CONFIG_RELAY_SECTION, CONFIG_GATEWAY_SECTION, CONFIG_SECTIONS };
+
+struct config_section {
+	const char *name;
+	const struct config_key *keys;
+	unsigned int nkeys;
+	size_t offset; /* of its struct in struct config */
+};
+
 /* One reading of a file: what is known before, then what was found. */
 struct config_file {
 	struct config *config;
-	const struct config_key *keys; /* of the relay section */
-	unsigned int nkeys;
-	int lines[CONFIG_KEYS_MAX]; /* where each key stands, 0: nowhere */
+	const struct config_section *sections;	     /* CONFIG_SECTIONS of them */
+	int lines[CONFIG_SECTIONS][CONFIG_KEYS_MAX]; /* where each key stands, 0: nowhere */
 	int log_level_line;
-	unsigned int relay_sections, syntax_errors, errors;
+	unsigned int seen[CONFIG_SECTIONS], sections_seen, syntax_errors, errors;
 	struct config_finding *findings;
 	unsigned int nfindings;
 	char *unknown[CONFIG_UNKNOWN_MAX];

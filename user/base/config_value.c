@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/config_value.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdint.h>
@@ -105,6 +106,16 @@ static int set_ipv4(struct amt_addr *field, const char *text, struct error *err)
 	return 0;
 }
 
+static int set_ipv6(struct amt_addr *field, const char *text, struct error *err)
+{
+	struct amt_addr addr;
+
+	if (addr_parse(text, &addr) || addr_is_ipv4(&addr) || addr_is_multicast(&addr))
+		return error_set(err, -EINVAL, "write a unicast IPv6 address, or ::");
+	*field = addr;
+	return 0;
+}
+
 static int set_ipv6_link_local(struct amt_addr *field, const char *text, struct error *err)
 {
 	struct amt_addr addr;
@@ -175,16 +186,27 @@ static int append_prefix(const struct config_key *key, struct config_prefixes *f
 	return 0;
 }
 
-static int append_name(struct config_names *field, const char *text, struct error *err)
+static int append_host(struct config_prefixes *field, const char *text, struct error *err)
+{
+	struct amt_prefix prefix, *slot;
+
+	if (prefix_parse_host(text, &prefix))
+		return error_set(err, -EINVAL,
+				 "write an interface's address such as 192.0.2.5/24 or "
+				 "2001:db8::5/64");
+	slot = list_grow(&field->list, field->n, sizeof(*slot));
+	if (!slot)
+		return -ENOMEM;
+	*slot = prefix;
+	field->n++;
+	return 0;
+}
+
+static int append_text(struct config_names *field, const char *text, struct error *err)
 {
 	char **slot, *copy;
 	unsigned int i;
 
-	/* what the kernel's dev_valid_name() takes; whether it exists is asked when it is used */
-	if (!text[0] || strlen(text) >= IFNAMSIZ || strpbrk(text, "/: \t\r\n\v\f") ||
-	    strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
-		return error_set(err, -EINVAL, "write an interface name of 1 to %d characters",
-				 IFNAMSIZ - 1);
 	for (i = 0; i < field->n; i++)
 		if (strcmp(field->list[i], text) == 0)
 			return error_set(err, -EINVAL, "it is in the list already; remove it");
@@ -197,6 +219,67 @@ static int append_name(struct config_names *field, const char *text, struct erro
 	*slot = copy;
 	field->n++;
 	return 0;
+}
+
+/* What the kernel's dev_valid_name() takes; whether it exists is asked when it is used. */
+static int check_interface(const char *text, struct error *err)
+{
+	if (!text[0] || strlen(text) >= IFNAMSIZ || strpbrk(text, "/: \t\r\n\v\f") ||
+	    strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
+		return error_set(err, -EINVAL, "write an interface name of 1 to %d characters",
+				 IFNAMSIZ - 1);
+	return 0;
+}
+
+static int append_name(struct config_names *field, const char *text, struct error *err)
+{
+	int ret = check_interface(text, err);
+
+	return ret ? ret : append_text(field, text, err);
+}
+
+static int set_interface(char **field, const char *text, struct error *err)
+{
+	int ret = check_interface(text, err);
+
+	/* "all" and "default" are no interfaces in /proc/sys/net */
+	if (!ret && (strcmp(text, "all") == 0 || strcmp(text, "default") == 0))
+		ret = error_set(err, -EINVAL, "no interface can have this name");
+	return ret ? ret : set_text(field, text);
+}
+
+/* RFC 1123 2.1: letters, digits and dashes between dots; what looks like an address is none. */
+static bool is_host_name(const char *text)
+{
+	size_t i, label = 0, length = strlen(text);
+	bool letter = false;
+
+	for (i = 0; i < length; i++) {
+		if (text[i] == '.' ? !label : !isalnum((unsigned char)text[i]) && text[i] != '-')
+			return false;
+		label = text[i] == '.' ? 0 : label + 1;
+		letter |= isalpha((unsigned char)text[i]) != 0;
+		if (label > 63)
+			return false;
+	}
+	return letter && length < 254 && text[0] != '-';
+}
+
+bool config_is_relay(const char *text)
+{
+	struct amt_addr addr;
+
+	if (!addr_parse(text, &addr))
+		return addr_is_unicast_source(&addr) && !is_link_local6(&addr);
+	return is_host_name(text);
+}
+
+static int append_relay(struct config_names *field, const char *text, struct error *err)
+{
+	if (!config_is_relay(text))
+		return error_set(err, -EINVAL,
+				 "write a relay's unicast address, a DNS name, or anycast");
+	return append_text(field, text, err);
 }
 
 int config_value_set(const struct config_key *key, void *base, const char *text, struct error *err)
@@ -215,8 +298,12 @@ int config_value_set(const struct config_key *key, void *base, const char *text,
 		return set_dscp(key, field, text, err);
 	case CONFIG_IPV4:
 		return set_ipv4(field, text, err);
+	case CONFIG_IPV6:
+		return set_ipv6(field, text, err);
 	case CONFIG_IPV6_LL:
 		return set_ipv6_link_local(field, text, err);
+	case CONFIG_INTERFACE:
+		return set_interface(field, text, err);
 	case CONFIG_ADDRESSES:
 		return append_address(field, text, err);
 	case CONFIG_PREFIXES:
@@ -224,6 +311,10 @@ int config_value_set(const struct config_key *key, void *base, const char *text,
 		return append_prefix(key, field, text, err);
 	case CONFIG_NAMES:
 		return append_name(field, text, err);
+	case CONFIG_HOSTS:
+		return append_host(field, text, err);
+	case CONFIG_RELAYS:
+		return append_relay(field, text, err);
 	case CONFIG_LISTS:
 		break;
 	}
@@ -239,6 +330,7 @@ void config_value_free(const struct config_key *key, void *base)
 	switch (key->type) {
 	case CONFIG_WORD:
 	case CONFIG_DSCP:
+	case CONFIG_INTERFACE:
 		free(*(char **)field);
 		break;
 	case CONFIG_ADDRESSES:
@@ -246,9 +338,11 @@ void config_value_free(const struct config_key *key, void *base)
 		break;
 	case CONFIG_PREFIXES:
 	case CONFIG_GROUPS:
+	case CONFIG_HOSTS:
 		free(((struct config_prefixes *)field)->list);
 		break;
 	case CONFIG_NAMES:
+	case CONFIG_RELAYS:
 		for (i = 0; i < names->n; i++)
 			free(names->list[i]);
 		free(names->list);

@@ -17,12 +17,16 @@ enum config_type {
 	CONFIG_WORD,	  /* char *, one of words */
 	CONFIG_DSCP,	  /* char *, "copy" or min..max */
 	CONFIG_IPV4,	  /* struct amt_addr, unicast or 0.0.0.0 */
+	CONFIG_IPV6,	  /* struct amt_addr, unicast or :: */
 	CONFIG_IPV6_LL,	  /* struct amt_addr, link-local */
+	CONFIG_INTERFACE, /* char *, an interface's name */
 	CONFIG_LISTS,	  /* from here on: lists, called once for each element */
 	CONFIG_ADDRESSES, /* struct config_addresses, unicast */
 	CONFIG_PREFIXES,  /* struct config_prefixes */
 	CONFIG_GROUPS,	  /* struct config_prefixes, multicast */
 	CONFIG_NAMES,	  /* struct config_names, interfaces */
+	CONFIG_HOSTS,	  /* struct config_prefixes, addresses with host bits */
+	CONFIG_RELAYS,	  /* struct config_names: addresses, DNS names, or "anycast" */
 };
 
 struct config_key {
@@ -42,6 +46,8 @@ static inline bool config_is_list(const struct config_key *key)
 /* Sets, or for a list appends to, the field in base. -EINVAL: err says what is wrong with text and
  * what may stand there; -ENOMEM. */
 int config_value_set(const struct config_key *key, void *base, const char *text, struct error *err);
+/* An address, a DNS name or "anycast": what can stand for a relay. */
+bool config_is_relay(const char *text);
 /* Frees what the field holds. */
 void config_value_free(const struct config_key *key, void *base);
 

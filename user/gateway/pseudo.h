@@ -73,8 +73,4 @@ struct pseudo_info {
 };
 void pseudo_info(const struct pseudo *pseudo, struct pseudo_info *out);
 
-/* "192.0.2.5/24" or "2001:db8::5/64", host bits kept; without length a single address. 0, or
- * -EINVAL (also for addresses that no interface can have). */
-int pseudo_parse_address(const char *text, struct amt_prefix *out);
-
 #endif
