@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "control/verify.h"
+
+#include <stdio.h>
+#include <time.h>
+#include "base/clock.h"
+#include "base/config_value.h"
+#include "gateway/probe.h"
+
+#define STEP_NS	 100000000
+#define WATCH_MS 1000 /* from the first packet on */
+
+/* One line for people, one object for programs; both say the same. */
+static int conclude(json_t *answer, bool json)
+{
+	const char *relay = json_string_value(json_object_get(answer, "relay"));
+	const char *state = json_string_value(json_object_get(answer, "state"));
+	const json_t *lost = json_object_get(answer, "lost");
+	double first = json_number_value(json_object_get(answer, "first_packet"));
+	json_int_t packets = json_integer_value(json_object_get(answer, "packets"));
+
+	json_object_set_new(answer, "ok", json_boolean(packets > 0));
+	if (json) {
+		json_dumpf(answer, stdout, JSON_COMPACT);
+		putchar('\n');
+	} else if (!packets) {
+		printf("failed relay %s %s after %.0f s\n", relay ? relay : "-",
+		       state ? state : "-", json_number_value(json_object_get(answer, "elapsed")));
+	} else {
+		printf("ok relay %s first packet after %.0f ms, %lld packets, ",
+		       relay ? relay : "-", first * 1000, (long long)packets);
+		if (json_is_integer(lost))
+			printf("%lld lost\n", (long long)json_integer_value(lost));
+		else
+			printf("loss unknown (no RTP)\n");
+	}
+	json_decref(answer);
+	return packets ? 0 : 1;
+}
+
+/* ---- by the instance ---- */
+
+/* One look; NULL after saying why not. */
+static json_t *ask(struct control_client *client, const json_t *request, bool end, bool json)
+{
+	json_t *copy = json_deep_copy(request), *answer;
+	const char *text, *error;
+	struct error err = {""};
+
+	if (end)
+		json_object_set_new(copy, "end", json_true());
+	if (control_client_ask(client, copy, &answer, &text, &err)) {
+		fprintf(stderr, "amt-ctl: %s\n", err.text);
+		return NULL;
+	}
+	error = json_string_value(json_object_get(answer, "error"));
+	if (!error)
+		return answer;
+	if (json)
+		puts(text);
+	else
+		fprintf(stderr, "amt-ctl: %s\n", error);
+	json_decref(answer);
+	return NULL;
+}
+
+static bool is_over(const json_t *answer, unsigned int timeout_s)
+{
+	const json_t *first = json_object_get(answer, "first_packet");
+	double elapsed = json_number_value(json_object_get(answer, "elapsed"));
+
+	if (json_is_number(first))
+		return elapsed >= json_number_value(first) + WATCH_MS / 1000.0;
+	return elapsed >= timeout_s;
+}
+
+int verify_instance(struct control_client *client, const json_t *request, unsigned int timeout_s,
+		    bool json)
+{
+	static const struct timespec step = {.tv_nsec = STEP_NS};
+	json_t *answer;
+
+	for (;;) {
+		answer = ask(client, request, false, json);
+		if (!answer)
+			return 1;
+		if (is_over(answer, timeout_s))
+			break;
+		json_decref(answer);
+		nanosleep(&step, NULL);
+	}
+	json_decref(answer);
+	answer = ask(client, request, true, json);
+	return answer ? conclude(answer, json) : 1;
+}
+
+/* ---- by ourselves ---- */
+
+static bool parse(const json_t *request, const char *name, struct amt_addr *addr)
+{
+	const char *text = json_string_value(json_object_get(request, name));
+
+	if (!text || addr_parse(text, addr) == 0)
+		return true;
+	fprintf(stderr, "amt-ctl: '%s' is no address; see amt-ctl help verify\n", text);
+	return false;
+}
+
+static bool channel_is_good(const struct probe_options *options)
+{
+	if (!addr_is_multicast(&options->group) || addr_is_multicast_local(&options->group)) {
+		fprintf(stderr, "amt-ctl: --group is no group that can be routed\n");
+		return false;
+	}
+	if (!addr_is_any(&options->source) &&
+	    (!addr_is_unicast_source(&options->source) ||
+	     addr_is_ipv4(&options->source) != addr_is_ipv4(&options->group))) {
+		fprintf(stderr, "amt-ctl: --source can be no source of this group\n");
+		return false;
+	}
+	return true;
+}
+
+int verify_relay(const char *relay, const json_t *request, unsigned int timeout_s, bool json)
+{
+	struct probe_options options = {
+		.relay = relay,
+		.timeout_s = timeout_s,
+		.watch_ms = WATCH_MS,
+	};
+	struct probe_result result;
+	const struct arrival *arrival = &result.arrival;
+	struct error err = {""};
+	char buf[AMT_ADDR_STRLEN];
+
+	if (!config_is_relay(relay)) {
+		fprintf(stderr, "amt-ctl: '%s' is no relay's address or name\n", relay);
+		return 1;
+	}
+	if (!parse(request, "source", &options.source) ||
+	    !parse(request, "group", &options.group) || !channel_is_good(&options))
+		return 1;
+	if (probe_run(&options, &result, &err)) {
+		fprintf(stderr, "amt-ctl: %s\n", err.text);
+		return 1;
+	}
+	return conclude(
+		json_pack("{so ss sf so sI sI so}", "relay",
+			  addr_is_any(&result.relay) ? json_string(relay)
+						     : json_string(addr_print(&result.relay, buf)),
+			  "state", result.state, "elapsed",
+			  (double)(result.ended_ns - result.started_ns) / NSEC_PER_SEC,
+			  "first_packet",
+			  arrival->first_ns
+				  ? json_real((double)(arrival->first_ns - result.started_ns) /
+					      NSEC_PER_SEC)
+				  : json_null(),
+			  "packets", (json_int_t)arrival->packets, "bytes",
+			  (json_int_t)arrival->bytes, "lost",
+			  rtp_is_one(&arrival->rtp)
+				  ? json_integer((json_int_t)rtp_lost(&arrival->rtp))
+				  : json_null()),
+		json);
+}

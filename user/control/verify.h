@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * amt-ctl verify: whether a channel arrives, in one line. Asks the instance's gateway, or with a
+ * relay named that relay itself.
+ */
+#ifndef AMT_CONTROL_VERIFY_H
+#define AMT_CONTROL_VERIFY_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include "control/client.h"
+
+/* Both take request as the command line made it; return an exit status: 0, it arrives. */
+int verify_instance(struct control_client *client, const json_t *request, unsigned int timeout_s,
+		    bool json);
+int verify_relay(const char *relay, const json_t *request, unsigned int timeout_s, bool json);
+
+#endif
