@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * amt-ctl(8): asks a running amtd and changes its interfaces. One table of commands: the words of
- * the command line become a request, the answer becomes a table, or with --json is printed as it
- * came.
+ * amt-ctl(8): asks a running amtd, relay or gateway, and changes its interfaces. One table of
+ * commands: the words of the command line become a request, the answer becomes a table, or with
+ * --json is printed as it came.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -16,6 +16,7 @@
 #include "control/client.h"
 #include "control/listen.h"
 #include "control/render.h"
+#include "control/verify.h"
 
 enum { EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_NOT_RUNNING = 3 };
 
@@ -95,6 +96,15 @@ static int run_shutdown(struct session *session, const struct command *command, 
 	fprintf(stderr, "amt-ctl: amtd has not ended after %u s; look into its log\n",
 		session->arguments.drain_s + SHUTDOWN_S);
 	return EXIT_ERROR;
+}
+
+static int run_verify(struct session *session, const struct command *command, json_t *request)
+{
+	int ret = verify_instance(session->client, request, session->arguments.timeout_s,
+				  session->json);
+
+	json_decref(request);
+	return ret;
 }
 
 static int sample_take(struct session *session, struct render_sample *sample)
@@ -199,17 +209,24 @@ static int help(int argc, char **argv)
 }
 
 static const struct command commands[] = {
-	{"status", "", "what is attached, how many tunnels and groups (the default)",
-	 "amt-ctl status", arguments_nothing, render_status, run_plain},
-	{"attach", "IFACE [--upstream|--uplink] [--mode auto|xdp|tc]",
-	 "serve an interface; neither flag: both, a one-armed relay",
-	 "amt-ctl attach eth1 --upstream", arguments_attach, render_interfaces, run_plain},
+	{"status", "", "what is attached, tunnels or relay, groups (the default)", "amt-ctl status",
+	 arguments_nothing, render_status, run_plain},
+	{"attach",
+	 "IFACE [--upstream|--uplink | --gateway [--relay RELAY]...] [--mode auto|xdp|tc]",
+	 "serve an interface; no flag: one-armed relay; --gateway: receive by amt0",
+	 "amt-ctl attach eth1 --upstream\n         amt-ctl attach eth0 --gateway --relay 192.0.2.1",
+	 arguments_attach, render_interfaces, run_plain},
 	{"detach", "IFACE|--all", "leave an interface, or all", "amt-ctl detach eth1",
 	 arguments_detach, render_detached, run_plain},
 	{"tunnels", "[ADDRESS]", "gateways served; with an address, what it has joined",
 	 "amt-ctl tunnels 203.0.113.9", arguments_tunnels, render_tunnels, run_plain},
-	{"groups", "[GROUP]", "channels forwarded; with a group, to whom",
+	{"groups", "[GROUP]", "channels forwarded, with a group to whom; at a gateway, received",
 	 "amt-ctl groups 232.1.1.1", arguments_groups, render_groups, run_plain},
+	{"relays", "", "of a gateway: relays in the order of trial, and which are held down",
+	 "amt-ctl relays", arguments_nothing, render_relays, run_plain},
+	{"verify", "--group G [--source S] [--relay RELAY] [--timeout SECONDS]",
+	 "join a channel for a moment: does it arrive? With a relay: without any amtd",
+	 "amt-ctl verify --source 192.0.2.9 --group 232.1.1.1", arguments_verify, NULL, run_verify},
 	{"stats", "[--nonzero]", "every counter and drop reason", "amt-ctl stats --nonzero",
 	 arguments_stats, render_stats, run_plain},
 	{"top", "[--count N]", "rates, refreshed each second", "amt-ctl top", arguments_top, NULL,
@@ -268,6 +285,13 @@ static int run_command(struct session *session, int argc, char **argv)
 	if (!command->parse(&session->arguments, argc, argv + 1, request)) {
 		json_decref(request);
 		return EXIT_USAGE;
+	}
+	if (session->arguments.relay) { /* of verify: no amtd is asked */
+		int ret = verify_relay(session->arguments.relay, request,
+				       session->arguments.timeout_s, session->json);
+
+		json_decref(request);
+		return ret;
 	}
 	return connect_and_run(session, command, request);
 }

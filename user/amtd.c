@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * amtd(8): the relay daemon. Reads its configuration, gives up what root can do beyond it, opens
- * the relay and the control socket, and runs the loop. A plain stop leaves the packet path and the
- * upstream joins as they are, for a restart; only amt-ctl shutdown ends them.
+ * amtd(8): the daemon, a relay or a gateway. Reads its configuration, gives up what root can do
+ * beyond it, opens the role and the control socket, and runs the loop. A plain stop leaves the
+ * packet path and what is joined as they are, for a restart; only amt-ctl shutdown ends them.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -20,6 +20,7 @@
 #include "base/privileges.h"
 #include "control/commands.h"
 #include "control/listen.h"
+#include "gateway/service.h"
 #include "relay/holder.h"
 #include "relay/service.h"
 
@@ -38,10 +39,11 @@ struct daemon {
 	struct config config;
 	struct event_base *base;
 	struct event *signals[NSIGNALS], *end;
-	struct relay_service *service;
+	struct relay_service *service; /* one of both */
+	struct gateway_service *gateway;
 	struct control_server *control;
 	struct control_context context;
-	bool shutdown; /* end the relay too, not this process alone */
+	bool shutdown; /* end the role too, not this process alone */
 };
 
 /* ---- configuration ---- */
@@ -70,9 +72,20 @@ static void stop(struct daemon *daemon)
 	event_base_loopbreak(daemon->base);
 }
 
+/* A gateway's relay hears of the end twice, a second apart. */
 static void on_end_time(evutil_socket_t fd, short what, void *arg)
 {
-	stop(arg);
+	static const struct timeval again = {.tv_usec = 50000};
+	struct daemon *daemon = arg;
+
+	if (daemon->gateway) {
+		gateway_service_detach_all(daemon->gateway);
+		if (gateway_service_leaving(daemon->gateway)) {
+			evtimer_add(daemon->end, &again);
+			return;
+		}
+	}
+	stop(daemon);
 }
 
 static void on_shutdown(void *arg, unsigned int drain_s)
@@ -81,9 +94,11 @@ static void on_shutdown(void *arg, unsigned int drain_s)
 	struct timeval tv = {.tv_sec = (time_t)drain_s};
 
 	daemon->shutdown = true;
-	relay_service_set_draining(daemon->service, true);
+	if (daemon->service)
+		relay_service_set_draining(daemon->service, true);
 	if (drain_s)
-		log_info("shutting down in %u s; no new tunnels from now on", drain_s);
+		log_info("shutting down in %u s%s", drain_s,
+			 daemon->service ? "; no new tunnels from now on" : "");
 	evtimer_add(daemon->end, &tv);
 }
 
@@ -96,7 +111,7 @@ static void on_signal(evutil_socket_t signal, short what, void *arg)
 		stop(arg);
 }
 
-static void log_what_is_left(const struct daemon *daemon)
+static void log_tunnels_left(const struct daemon *daemon)
 {
 	struct relay *relay = relay_service_relay(daemon->service);
 	unsigned int tunnels = relay_tunnels(relay);
@@ -110,18 +125,40 @@ static void log_what_is_left(const struct daemon *daemon)
 			 "shutdown removes it");
 }
 
+static void close_relay(struct daemon *daemon)
+{
+	if (daemon->shutdown) {
+		relay_service_destroy(daemon->service);
+	} else {
+		log_tunnels_left(daemon);
+		relay_service_close(daemon->service);
+	}
+}
+
+static void close_gateway(struct daemon *daemon)
+{
+	if (daemon->shutdown) {
+		gateway_service_destroy(daemon->gateway);
+	} else {
+		log_info("stopped; %s", gateway_service_running(daemon->gateway)
+						? "what is joined is still received, until the "
+						  "relay's timers end: start amtd again to go on"
+						: "no uplink is attached");
+		gateway_service_close(daemon->gateway);
+	}
+}
+
 static void close_all(struct daemon *daemon)
 {
 	unsigned int i;
 
 	control_server_close(daemon->control);
-	if (daemon->service && daemon->shutdown) {
-		relay_service_destroy(daemon->service);
+	if (daemon->service)
+		close_relay(daemon);
+	else if (daemon->gateway)
+		close_gateway(daemon);
+	if (daemon->shutdown)
 		log_info("shut down; nothing is left");
-	} else if (daemon->service) {
-		log_what_is_left(daemon);
-		relay_service_close(daemon->service);
-	}
 	for (i = 0; i < NSIGNALS; i++)
 		if (daemon->signals[i])
 			event_free(daemon->signals[i]);
@@ -153,37 +190,121 @@ static int open_loop(struct daemon *daemon, struct error *err)
 	return 0;
 }
 
-static int open_relay(struct daemon *daemon, struct error *err)
+/* ---- the role ---- */
+
+static int open_role(struct daemon *daemon, bool gateway, struct error *err)
 {
-	const struct relay_service_options options = {
+	const struct relay_service_options relay_options = {
 		.instance = daemon->settings->instance,
 		.config = &daemon->config.relay,
 	};
-	char path[CONTROL_PATH_LEN];
-	int ret = relay_service_open(&daemon->service, &options, daemon->base, err);
+	const struct gateway_service_options gateway_options = {
+		.instance = daemon->settings->instance,
+		.config = &daemon->config.gateway,
+	};
+	int ret = gateway ? gateway_service_open(&daemon->gateway, &gateway_options, daemon->base,
+						 err)
+			  : relay_service_open(&daemon->service, &relay_options, daemon->base, err);
+
+	daemon->context.service = daemon->service;
+	daemon->context.gateway = daemon->gateway;
+	return ret;
+}
+
+static int role_is_fixed(const struct daemon *daemon, struct error *err)
+{
+	struct relay_service *relay = daemon->service;
+	struct datapath_interface one;
+
+	if (daemon->config.from_file)
+		return error_set(err, -EPERM,
+				 "the configuration makes this amtd a %s; start another for the "
+				 "other role: amtd -i NAME",
+				 relay ? "relay" : "gateway");
+	if (relay ? datapath_interfaces(relay_service_datapath(relay), &one, 1) > 0
+		  : gateway_service_running(daemon->gateway))
+		return error_set(err, -EBUSY,
+				 "interfaces are attached in the role of a %s; detach them first "
+				 "(amt-ctl detach --all), or start another amtd: amtd -i NAME",
+				 relay ? "relay" : "gateway");
+	return 0;
+}
+
+static void end_role(struct daemon *daemon)
+{
+	if (daemon->service)
+		relay_service_destroy(daemon->service);
+	if (daemon->gateway)
+		gateway_service_destroy(daemon->gateway);
+	daemon->service = daemon->context.service = NULL;
+	daemon->gateway = daemon->context.gateway = NULL;
+}
+
+/* Nothing is attached, so nothing is lost. */
+static int change_role(void *arg, bool gateway, struct error *err)
+{
+	struct daemon *daemon = arg;
+	struct error again = {""};
+	int ret = role_is_fixed(daemon, err);
 
 	if (ret)
 		return ret;
-	daemon->context = (struct control_context){
-		.service = daemon->service,
-		.instance = daemon->settings->instance,
-		.shutdown = on_shutdown,
-		.arg = daemon,
-	};
+	end_role(daemon);
+	ret = open_role(daemon, gateway, err);
+	if (!ret) {
+		log_info("%s: now a %s", daemon->settings->instance, gateway ? "gateway" : "relay");
+		return 0;
+	}
+	if (open_role(daemon, !gateway, &again)) { /* then there is nothing to serve with */
+		log_error("%s", again.text);
+		stop(daemon);
+	}
+	return ret;
+}
+
+static int open_control(struct daemon *daemon, struct error *err)
+{
+	char path[CONTROL_PATH_LEN];
+
+	daemon->context.instance = daemon->settings->instance;
+	daemon->context.shutdown = on_shutdown;
+	daemon->context.change_role = change_role;
+	daemon->context.arg = daemon;
 	return control_server_open(&daemon->control, daemon->base,
 				   control_path(daemon->settings->instance, path), control_commands,
 				   &daemon->context, err);
 }
 
+static bool starts_as_gateway(const struct daemon *daemon)
+{
+	if (daemon->config.from_file)
+		return daemon->config.gateway.present;
+	return gateway_service_left(daemon->settings->instance);
+}
+
 static int open_all(struct daemon *daemon, struct error *err)
 {
-	int ret = privileges_drop(daemon->config.relay.port < 1024, err);
+	const struct config *config = &daemon->config;
+	bool low = config->relay.port < 1024 ||
+		   (config->gateway.local_port && config->gateway.local_port < 1024);
+	int ret = privileges_drop(low, err);
 
 	if (!ret)
 		ret = open_loop(daemon, err);
 	if (!ret)
-		ret = open_relay(daemon, err);
+		ret = open_role(daemon, starts_as_gateway(daemon), err);
+	if (!ret)
+		ret = open_control(daemon, err);
 	return ret;
+}
+
+static void log_started(const struct daemon *daemon)
+{
+	bool adopted = daemon->service ? relay_service_adopted(daemon->service)
+				       : gateway_service_adopted(daemon->gateway);
+
+	log_info("%s: %s %s", daemon->settings->instance, daemon->service ? "relay" : "gateway",
+		 adopted ? "taken over from a predecessor" : "started");
 }
 
 static int run(struct daemon *daemon)
@@ -202,9 +323,7 @@ static int run(struct daemon *daemon)
 		log_error("%s", err.text);
 		return EXIT_ERROR;
 	}
-	log_info("%s: relay %s", daemon->settings->instance,
-		 relay_service_adopted(daemon->service) ? "taken over from a predecessor"
-							: "started");
+	log_started(daemon);
 	if (background >= 0) {
 		background_ready(background);
 		log_to_syslog();

@@ -62,16 +62,30 @@ bool arguments_stats(struct arguments *arguments, int argc, char **argv, json_t 
 	return arguments_nothing(arguments, argc, argv, request);
 }
 
+static void add_relay(json_t *request, const char *relay)
+{
+	json_t *relays = json_object_get(request, "relay");
+
+	if (!relays) {
+		relays = json_array();
+		json_object_set_new(request, "relay", relays);
+	}
+	json_array_append_new(relays, json_string(relay));
+}
+
 bool arguments_attach(struct arguments *arguments, int argc, char **argv, json_t *request)
 {
 	const char *name = NULL;
 	int i;
 
 	for (i = 0; i < argc; i++) {
-		if (strcmp(argv[i], "--upstream") == 0 || strcmp(argv[i], "--uplink") == 0)
+		if (strcmp(argv[i], "--upstream") == 0 || strcmp(argv[i], "--uplink") == 0 ||
+		    strcmp(argv[i], "--gateway") == 0)
 			json_object_set_new(request, argv[i] + 2, json_true());
 		else if (strcmp(argv[i], "--mode") == 0 && i + 1 < argc)
 			json_object_set_new(request, "mode", json_string(argv[++i]));
+		else if (strcmp(argv[i], "--relay") == 0 && i + 1 < argc)
+			add_relay(request, argv[++i]);
 		else if (strncmp(argv[i], "--mode=", 7) == 0)
 			json_object_set_new(request, "mode", json_string(argv[i] + 7));
 		else if (argv[i][0] == '-')
@@ -97,6 +111,31 @@ bool arguments_detach(struct arguments *arguments, int argc, char **argv, json_t
 		return true;
 	}
 	return parse_one("interface", argc, argv, request);
+}
+
+bool arguments_verify(struct arguments *arguments, int argc, char **argv, json_t *request)
+{
+	int i;
+
+	arguments->timeout_s = 10;
+	for (i = 0; i < argc; i++) {
+		bool more = i + 1 < argc;
+
+		if (more && (strcmp(argv[i], "--source") == 0 || strcmp(argv[i], "--group") == 0)) {
+			json_object_set_new(request, argv[i] + 2, json_string(argv[i + 1]));
+		} else if (more && strcmp(argv[i], "--relay") == 0) {
+			arguments->relay = argv[i + 1];
+		} else if (more && strcmp(argv[i], "--timeout") == 0) {
+			if (!parse_number(argv[i + 1], 3600, &arguments->timeout_s))
+				return false;
+		} else {
+			return arguments_error("'%s' is not possible here", argv[i]);
+		}
+		i++;
+	}
+	if (!json_object_get(request, "group"))
+		return arguments_error("%s wants --group, and mostly --source", "verify");
+	return true;
 }
 
 bool arguments_top(struct arguments *arguments, int argc, char **argv, json_t *request)

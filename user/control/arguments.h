@@ -12,6 +12,8 @@
 struct arguments {
 	unsigned int top_count; /* screens; 0: until interrupted */
 	unsigned int drain_s;
+	unsigned int timeout_s; /* of verify */
+	const char *relay;	/* of verify; NULL: the instance's */
 };
 
 /* Says format, with what in it, to standard error, and returns false. */
@@ -23,6 +25,7 @@ bool arguments_groups(struct arguments *arguments, int argc, char **argv, json_t
 bool arguments_stats(struct arguments *arguments, int argc, char **argv, json_t *request);
 bool arguments_attach(struct arguments *arguments, int argc, char **argv, json_t *request);
 bool arguments_detach(struct arguments *arguments, int argc, char **argv, json_t *request);
+bool arguments_verify(struct arguments *arguments, int argc, char **argv, json_t *request);
 bool arguments_top(struct arguments *arguments, int argc, char **argv, json_t *request);
 bool arguments_shutdown(struct arguments *arguments, int argc, char **argv, json_t *request);
 

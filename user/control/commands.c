@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/counters.h"
+#include "gateway/service.h"
 #include "relay/service.h"
 
 #define ADDRESSES_MAX 256
@@ -74,42 +75,26 @@ json_t *control_interface_name(uint32_t ifindex)
 					     : json_sprintf("ifindex %u", ifindex);
 }
 
+struct datapath *control_datapath(struct control_context *context)
+{
+	return context->gateway ? gateway_service_datapath(context->gateway)
+				: relay_service_datapath(context->service);
+}
+
+/* All counters: those of the packet path and amtd's own. */
+static int counters_read(struct control_context *context, uint64_t counters[AMT_COUNTERS_NUM])
+{
+	unsigned int i;
+	int ret;
+
+	memset(counters, 0, AMT_COUNTERS_NUM * sizeof(counters[0]));
+	ret = datapath_counters(control_datapath(context), counters);
+	for (i = 0; i < AMT_COUNTERS_NUM; i++)
+		counters[i] += counter_get((enum amt_counter)i);
+	return ret;
+}
+
 /* ---- status ---- */
-
-static const char *mode_name(enum datapath_mode mode)
-{
-	static const char *const name[] = {
-		[DATAPATH_MODE_AUTO] = "auto",
-		[DATAPATH_MODE_XDP] = "xdp",
-		[DATAPATH_MODE_TC] = "tc",
-	};
-
-	return name[mode];
-}
-
-static json_t *interface_json(const struct datapath_interface *interface)
-{
-	return json_pack("{ss si sb sb ss sb sb sb si si sb ss}", "interface", interface->name,
-			 "ifindex", interface->ifindex, "upstream", interface->upstream, "uplink",
-			 interface->uplink, "mode", mode_name(interface->asked), "xdp",
-			 interface->xdp, "tc", interface->tc, "dispatcher", interface->dispatcher,
-			 "ring", interface->ring, "mtu", interface->mtu, "runtime",
-			 interface->runtime, "why", interface->why);
-}
-
-/* All interfaces, or the one of that name. */
-static json_t *interfaces_json(struct relay_service *service, const char *name)
-{
-	struct datapath_interface list[AMT_INTERFACES_MAX];
-	unsigned int i,
-		n = datapath_interfaces(relay_service_datapath(service), list, AMT_INTERFACES_MAX);
-	json_t *array = json_array();
-
-	for (i = 0; i < n; i++)
-		if (!name || strcmp(list[i].name, name) == 0)
-			json_array_append_new(array, interface_json(&list[i]));
-	return array;
-}
 
 static json_t *addresses_json(struct relay_service *service)
 {
@@ -146,34 +131,42 @@ static json_t *traffic_json(const uint64_t counters[AMT_COUNTERS_NUM])
 			 (json_int_t)counters[AMT_COUNT_XMIT_DROPS]);
 }
 
+static json_t *relay_status_json(struct control_context *context,
+				 const uint64_t counters[AMT_COUNTERS_NUM])
+{
+	struct relay_service *service = context->service;
+	struct relay *relay = relay_service_relay(service);
+	uint64_t now = clock_now();
+
+	return json_pack(
+		"{ss ss ss si so sb sb sb si si si so so sb so so so so}", "role", "relay",
+		"instance", context->instance, "version", AMT_VERSION, "pid", getpid(), "uptime",
+		control_since(now, relay_service_started_ns(service)), "adopted",
+		relay_service_adopted(service), "draining", relay_service_draining(service),
+		"at_limit", relay_at_limit(relay), "tunnels", relay_tunnels(relay), "groups",
+		merge_groups(relay_merge(relay)), "channels", merge_channels(relay_merge(relay)),
+		"membership_interval", control_seconds(relay_gmi(relay)), "secret_age",
+		control_seconds(relay_secret_age(relay, now)), "xmit_drops_counted",
+		datapath_counts_xmit_drops(relay_service_datapath(service)), "traffic",
+		traffic_json(counters), "upstream", upstream_json(service), "addresses",
+		addresses_json(service), "interfaces", control_interfaces(context, NULL));
+}
+
 static void handle_status(void *arg, const json_t *request, struct control_answer *answer)
 {
 	struct control_context *context = arg;
-	struct relay_service *service = context->service;
-	struct relay *relay = relay_service_relay(service);
-	uint64_t now = clock_now(), counters[AMT_COUNTERS_NUM] = {0};
+	uint64_t counters[AMT_COUNTERS_NUM] = {0};
 	const char *command;
 
 	if (!control_arguments(request, answer, "{s:s !}", "command", &command))
 		return;
-	relay_service_counters(service, counters);
-	control_answer(
-		answer,
-		json_pack("{ss ss si so sb sb sb si si si so so sb so so so so}", "instance",
-			  context->instance, "version", AMT_VERSION, "pid", getpid(), "uptime",
-			  control_since(now, relay_service_started_ns(service)), "adopted",
-			  relay_service_adopted(service), "draining",
-			  relay_service_draining(service), "at_limit", relay_at_limit(relay),
-			  "tunnels", relay_tunnels(relay), "groups",
-			  merge_groups(relay_merge(relay)), "channels",
-			  merge_channels(relay_merge(relay)), "membership_interval",
-			  control_seconds(relay_gmi(relay)), "secret_age",
-			  control_seconds(relay_secret_age(relay, now)), "xmit_drops_counted",
-			  datapath_counts_xmit_drops(relay_service_datapath(service)), "traffic",
-			  traffic_json(counters), "upstream", upstream_json(service), "addresses",
-			  addresses_json(service), "interfaces", interfaces_json(service, NULL)));
+	if (context->gateway) {
+		control_gateway_status(context, answer);
+		return;
+	}
+	counters_read(context, counters);
+	control_answer(answer, relay_status_json(context, counters));
 }
-
 /* ---- stats, maps ---- */
 
 static void handle_stats(void *arg, const json_t *request, struct control_answer *answer)
@@ -187,7 +180,7 @@ static void handle_stats(void *arg, const json_t *request, struct control_answer
 	if (!control_arguments(request, answer, "{s:s s?b !}", "command", &command, "nonzero",
 			       &nonzero))
 		return;
-	ret = relay_service_counters(context->service, counters);
+	ret = counters_read(context, counters);
 	if (ret) {
 		control_fail(answer, "the packet path's counters cannot be read: %s",
 			     strerror(-ret));
@@ -213,7 +206,7 @@ static void handle_maps(void *arg, const json_t *request, struct control_answer 
 		json_decref(array);
 		return;
 	}
-	n = datapath_maps(relay_service_datapath(context->service), maps, MAPS_MAX);
+	n = datapath_maps(control_datapath(context), maps, MAPS_MAX);
 	for (i = 0; i < n; i++)
 		json_array_append_new(array, json_pack("{ss ss ss ss sI so}", "map", maps[i].name,
 						       "path", maps[i].path, "type", maps[i].type,
@@ -225,63 +218,7 @@ static void handle_maps(void *arg, const json_t *request, struct control_answer 
 	control_answer(answer, json_pack("{so}", "maps", array));
 }
 
-/* ---- attach, detach, shutdown ---- */
-
-static int mode_parse(const char *text, enum datapath_mode *mode)
-{
-	for (*mode = DATAPATH_MODE_AUTO; *mode <= DATAPATH_MODE_TC; (*mode)++)
-		if (strcmp(text, mode_name(*mode)) == 0)
-			return 0;
-	return -EINVAL;
-}
-
-static void handle_attach(void *arg, const json_t *request, struct control_answer *answer)
-{
-	struct control_context *context = arg;
-	const char *command, *name, *mode_text = "auto";
-	int upstream = 0, uplink = 0;
-	enum datapath_mode mode;
-	struct error err = {"it failed"};
-
-	if (!control_arguments(request, answer, "{s:s s:s s?b s?b s?s !}", "command", &command,
-			       "interface", &name, "upstream", &upstream, "uplink", &uplink, "mode",
-			       &mode_text))
-		return;
-	if (mode_parse(mode_text, &mode)) {
-		control_fail(answer, "mode '%.16s' is none of auto, xdp, tc", mode_text);
-		return;
-	}
-	if (relay_service_attach(context->service, name, upstream, uplink, mode, &err)) {
-		control_fail(answer, "%s", err.text);
-		return;
-	}
-	control_answer(answer,
-		       json_pack("{so}", "interfaces", interfaces_json(context->service, name)));
-}
-
-static void handle_detach(void *arg, const json_t *request, struct control_answer *answer)
-{
-	struct control_context *context = arg;
-	const char *command, *name = NULL;
-	struct error err = {"it failed"};
-	unsigned int detached = 1;
-	int all = 0;
-
-	if (!control_arguments(request, answer, "{s:s s?s s?b !}", "command", &command, "interface",
-			       &name, "all", &all))
-		return;
-	if (!name == !all) {
-		control_fail(answer, "detach takes either an interface or all of them");
-		return;
-	}
-	if (all) {
-		detached = relay_service_detach_all(context->service);
-	} else if (relay_service_detach(context->service, name, &err)) {
-		control_fail(answer, "%s", err.text);
-		return;
-	}
-	control_answer(answer, json_pack("{si}", "detached", detached));
-}
+/* ---- shutdown ---- */
 
 static void shutdown_now(void *arg)
 {
@@ -294,6 +231,7 @@ static void handle_shutdown(void *arg, const json_t *request, struct control_ans
 {
 	struct control_context *context = arg;
 	const char *command;
+	unsigned int tunnels = 0;
 	int drain_s = 0;
 
 	if (!control_arguments(request, answer, "{s:s s?i !}", "command", &command, "drain",
@@ -305,13 +243,21 @@ static void handle_shutdown(void *arg, const json_t *request, struct control_ans
 	}
 	context->drain_s = (unsigned int)drain_s;
 	control_answer_then(answer, shutdown_now, context);
-	control_answer(answer, json_pack("{si si}", "tunnels",
-					 relay_tunnels(relay_service_relay(context->service)),
-					 "drain", drain_s));
+	if (!context->gateway)
+		tunnels = relay_tunnels(relay_service_relay(context->service));
+	control_answer(answer, json_pack("{si si}", "tunnels", tunnels, "drain", drain_s));
 }
 
 const struct control_command control_commands[] = {
-	{"status", handle_status}, {"tunnels", control_tunnels},  {"groups", control_groups},
-	{"stats", handle_stats},   {"maps", handle_maps},	  {"attach", handle_attach},
-	{"detach", handle_detach}, {"shutdown", handle_shutdown}, {NULL, NULL},
+	{"status", handle_status},
+	{"tunnels", control_tunnels},
+	{"groups", control_groups},
+	{"relays", control_relays},
+	{"verify", control_verify},
+	{"stats", handle_stats},
+	{"maps", handle_maps},
+	{"attach", control_attach},
+	{"detach", control_detach},
+	{"shutdown", handle_shutdown},
+	{NULL, NULL},
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the control socket of a relay answers: one handler a command, from the relay's views to
- * JSON. amt-ctl(8) names the members. Times are seconds, ages and rests, never dates.
+ * What the control socket of amtd answers: one handler a command, from the views of its relay or
+ * gateway to JSON. amt-ctl(8) names the members. Times are seconds, ages and rests, never dates.
  */
 #ifndef AMT_CONTROL_COMMANDS_H
 #define AMT_CONTROL_COMMANDS_H
@@ -11,14 +11,20 @@
 #include "base/addr.h"
 #include "control/server.h"
 
+struct datapath;
+struct gateway_service;
 struct relay_service;
 
 struct control_context {
+	/* One of both, as the role is. */
 	struct relay_service *service;
+	struct gateway_service *gateway;
 	const char *instance;
 	/* Ends amtd and the relay in so many seconds, until which no tunnel is made; called once
 	 * the answer is out. */
 	void (*shutdown)(void *arg, unsigned int drain_s);
+	/* Makes an amtd without interfaces a gateway, or a relay: changes the two above. */
+	int (*change_role)(void *arg, bool gateway, struct error *err);
 	void *arg;
 	unsigned int drain_s; /* of the shutdown that was asked for */
 };
@@ -42,7 +48,19 @@ json_t *control_since(uint64_t now, uint64_t then); /* null: never */
 json_t *control_addr(const struct amt_addr *addr);
 json_t *control_interface_name(uint32_t ifindex); /* null: any */
 
+/* All interfaces, or the one of that name. */
+json_t *control_interfaces(struct control_context *context, const char *name);
+struct datapath *control_datapath(struct control_context *context);
+
+void control_attach(void *arg, const json_t *request, struct control_answer *answer);
+void control_detach(void *arg, const json_t *request, struct control_answer *answer);
 void control_tunnels(void *arg, const json_t *request, struct control_answer *answer);
 void control_groups(void *arg, const json_t *request, struct control_answer *answer);
+void control_relays(void *arg, const json_t *request, struct control_answer *answer);
+void control_verify(void *arg, const json_t *request, struct control_answer *answer);
+void control_gateway_status(struct control_context *context, struct control_answer *answer);
+/* group NULL: all. */
+void control_gateway_groups(struct control_context *context, const struct amt_addr *group,
+			    struct control_answer *answer);
 
 #endif

@@ -4,21 +4,14 @@
 #include <stdbool.h>
 #include <string.h>
 #include "base/counters.h"
+#include "control/render_rows.h"
 #include "control/table.h"
 
 #define COLUMNS_MAX 20
-#define CELL_LEN    192
-
-enum form { TEXT, NUMBER, OCTETS, DURATION, FLAG };
-
-struct field {
-	const char *name;
-	enum form form;
-};
 
 /* ---- values ---- */
 
-static const char *form_value(const json_t *value, enum form form, char *buf)
+const char *form_value(const json_t *value, enum form form, char *buf)
 {
 	if (!value || json_is_null(value))
 		return "-";
@@ -38,8 +31,7 @@ static const char *form_value(const json_t *value, enum form form, char *buf)
 	return json_is_string(value) ? json_string_value(value) : "-";
 }
 
-/* The member at a path such as "traffic.packets_in". */
-static const json_t *member(const json_t *object, const char *path)
+const json_t *member(const json_t *object, const char *path)
 {
 	char name[64];
 
@@ -54,26 +46,26 @@ static const json_t *member(const json_t *object, const char *path)
 	}
 }
 
-static const char *text_of(const json_t *object, const char *path)
+const char *text_of(const json_t *object, const char *path)
 {
 	const char *text = json_string_value(member(object, path));
 
 	return text ? text : "-";
 }
 
-static long long number_of(const json_t *object, const char *path)
+long long number_of(const json_t *object, const char *path)
 {
 	return (long long)json_integer_value(member(object, path));
 }
 
-static bool flag_of(const json_t *object, const char *path)
+bool flag_of(const json_t *object, const char *path)
 {
 	return json_is_true(member(object, path));
 }
 
 /* ---- tables ---- */
 
-static void print_rows(const json_t *rows, const struct field *fields, unsigned int n, FILE *out)
+void print_rows(const json_t *rows, const struct field *fields, unsigned int n, FILE *out)
 {
 	struct table_column columns[COLUMNS_MAX];
 	struct table *table;
@@ -96,14 +88,12 @@ static void print_rows(const json_t *rows, const struct field *fields, unsigned 
 	table_free(table);
 }
 
-#define PRINT_ROWS(rows, fields, out) \
-	print_rows(rows, fields, sizeof(fields) / sizeof((fields)[0]), out)
-
 /* ---- status ---- */
 
 static const struct field interface_fields[] = {
-	{"interface", TEXT}, {"upstream", FLAG}, {"uplink", FLAG}, {"mode", TEXT},    {"xdp", FLAG},
-	{"tc", FLAG},	     {"ring", NUMBER},	 {"mtu", NUMBER},  {"runtime", FLAG}, {"why", TEXT},
+	{"interface", TEXT}, {"upstream", FLAG}, {"uplink", FLAG}, {"gateway", FLAG},
+	{"mode", TEXT},	     {"xdp", FLAG},	 {"tc", FLAG},	   {"ring", NUMBER},
+	{"mtu", NUMBER},     {"runtime", FLAG},	 {"why", TEXT},
 };
 
 void render_interfaces(const json_t *answer, FILE *out)
@@ -157,6 +147,10 @@ void render_status(const json_t *answer, FILE *out)
 	};
 	const json_t *addresses = json_object_get(answer, "addresses");
 
+	if (strcmp(text_of(answer, "role"), "gateway") == 0) {
+		render_gateway_status(answer, out);
+		return;
+	}
 	render_head(answer, out);
 	render_traffic(answer, out);
 	fputc('\n', out);
@@ -235,6 +229,10 @@ void render_groups(const json_t *answer, FILE *out)
 	const json_t *groups = json_object_get(answer, "groups"), *group;
 	size_t i;
 
+	if (strcmp(text_of(answer, "role"), "gateway") == 0) {
+		render_gateway_groups(answer, out);
+		return;
+	}
 	PRINT_ROWS(groups, group_fields, out);
 	json_array_foreach(groups, i, group)
 	{

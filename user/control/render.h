@@ -12,6 +12,10 @@
 void render_status(const json_t *answer, FILE *out);
 void render_tunnels(const json_t *answer, FILE *out);
 void render_groups(const json_t *answer, FILE *out);
+void render_relays(const json_t *answer, FILE *out);
+/* What render_status() and render_groups() print of a gateway. */
+void render_gateway_status(const json_t *answer, FILE *out);
+void render_gateway_groups(const json_t *answer, FILE *out);
 void render_stats(const json_t *answer, FILE *out);
 void render_maps(const json_t *answer, FILE *out);
 void render_interfaces(const json_t *answer, FILE *out);

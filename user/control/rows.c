@@ -10,7 +10,7 @@
 #include "relay/service.h"
 
 struct rows {
-	struct relay_service *service;
+	const struct control_context *context; /* the relay is gone when the role has changed */
 	uint32_t *ids;
 	unsigned int n, room, at;
 	bool whole; /* with the memberships or members of each */
@@ -18,12 +18,12 @@ struct rows {
 	struct amt_addr wanted; /* group; any: all */
 };
 
-static struct rows *rows_new(struct relay_service *service, bool whole)
+static struct rows *rows_new(const struct control_context *context, bool whole)
 {
 	struct rows *rows = calloc(1, sizeof(*rows));
 
 	if (rows) {
-		rows->service = service;
+		rows->context = context;
 		rows->whole = whole;
 	}
 	return rows;
@@ -141,14 +141,14 @@ static json_t *tunnel_json(struct relay_service *service, const struct relay_tun
 static json_t *next_tunnel(void *state)
 {
 	struct rows *rows = state;
-	struct relay *relay = relay_service_relay(rows->service);
+	struct relay_service *service = rows->context->service;
 	struct relay_tunnel_view view;
 	json_t *row;
 
-	while (rows->at < rows->n) {
-		if (!relay_view(relay, rows->ids[rows->at++], &view))
+	while (service && rows->at < rows->n) {
+		if (!relay_view(relay_service_relay(service), rows->ids[rows->at++], &view))
 			continue;
-		row = tunnel_json(rows->service, &view);
+		row = tunnel_json(service, &view);
 		if (rows->whole) {
 			struct memberships to = {json_array(), clock_now()};
 
@@ -176,7 +176,11 @@ void control_tunnels(void *arg, const json_t *request, struct control_answer *an
 			       &text) ||
 	    (text && !control_address(text, answer, &addr)))
 		return;
-	rows = rows_new(context->service, text != NULL);
+	if (context->gateway) {
+		control_fail(answer, "this amtd is a gateway; its relays: amt-ctl relays");
+		return;
+	}
+	rows = rows_new(context, text != NULL);
 	if (!rows) {
 		control_answer(answer, NULL);
 		return;
@@ -204,7 +208,7 @@ static const char *path_name(enum amt_path path)
 
 static json_t *upstream_error_json(struct rows *rows, const struct amt_addr *group)
 {
-	int error = upstream_group_error(relay_service_upstream(rows->service), group);
+	int error = upstream_group_error(relay_service_upstream(rows->context->service), group);
 
 	return error ? json_string(strerror(-error)) : json_null();
 }
@@ -244,12 +248,15 @@ static void add_member(void *arg, uint32_t tunnel)
 static json_t *next_group(void *state)
 {
 	struct rows *rows = state;
-	struct datapath *dp = relay_service_datapath(rows->service);
+	struct relay_service *service = rows->context->service;
 	struct datapath_set_view view;
+	struct datapath *dp;
 	json_t *row;
 
-	while (rows->at < rows->n) {
+	while (service && rows->at < rows->n) {
 		uint32_t set = rows->ids[rows->at++];
+
+		dp = relay_service_datapath(service);
 
 		/* an id may belong to another group by now */
 		if (datapath_set_view(dp, set, &view) ||
@@ -257,7 +264,7 @@ static json_t *next_group(void *state)
 			continue;
 		row = group_json(rows, &view);
 		if (rows->whole) {
-			struct members to = {relay_service_relay(rows->service), json_array()};
+			struct members to = {relay_service_relay(service), json_array()};
 
 			datapath_set_members(dp, set, add_member, &to);
 			json_object_set_new(row, "tunnels", to.array);
@@ -287,7 +294,11 @@ void control_groups(void *arg, const json_t *request, struct control_answer *ans
 			       &text) ||
 	    (text && !control_address(text, answer, &group)))
 		return;
-	rows = rows_new(context->service, text != NULL);
+	if (context->gateway) {
+		control_gateway_groups(context, text ? &group : NULL, answer);
+		return;
+	}
+	rows = rows_new(context, text != NULL);
 	if (!rows) {
 		control_answer(answer, NULL);
 		return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The live table of amt-ctl top: rates between two looks at the same relay. */
+/* The live table of amt-ctl top: rates between two looks at the same relay or gateway. */
 #include <stdlib.h>
 #include <string.h>
 #include "control/render.h"
@@ -80,8 +80,9 @@ static struct rate *rates_new(const json_t *before, const json_t *after, double 
 		rates[i].packets = grown(old, group, "packets", seconds);
 		rates[i].octets = grown(old, group, "bytes", seconds);
 		rates[i].drops = grown(old, group, "drops", seconds);
-		rates[i].copies =
-			rates[i].packets * json_number_value(json_object_get(group, "members"));
+		/* a gateway has no members: its busiest are those with most packets */
+		old = json_object_get(group, "members");
+		rates[i].copies = rates[i].packets * (old ? json_number_value(old) : 1);
 	}
 	if (*n)
 		qsort(rates, *n, sizeof(*rates), by_rate);
@@ -132,6 +133,33 @@ static void add_row(struct table *table, const struct rate *rate)
 	table_cell(table, human_count(rate->drops, buf));
 }
 
+static void print_gateway_head(const struct render_sample *before,
+			       const struct render_sample *after, double seconds, FILE *out)
+{
+	char packets[HUMAN_LEN], uptime[HUMAN_LEN];
+	const json_t *status = after->status;
+
+	fprintf(out, "%s: up %s  relay %s  state %s  groups %lld\n", text_of(status, "instance"),
+		human_duration(json_number_value(json_object_get(status, "uptime")), uptime),
+		text_of(status, "relay"), text_of(status, "state"),
+		(long long)json_integer_value(json_object_get(status, "groups")));
+	fprintf(out, "packets %s/s  %.1f Mbit/s\n\n",
+		human_count(growth(traffic(before, "packets"), traffic(after, "packets"), seconds),
+			    packets),
+		growth(traffic(before, "bytes"), traffic(after, "bytes"), seconds) * 8 / 1e6);
+}
+
+static void add_gateway_row(struct table *table, const struct rate *rate)
+{
+	char buf[HUMAN_LEN];
+
+	table_cell(table, text_of(rate->group, "group"));
+	table_cell(table, text_of(rate->group, "source"));
+	table_cell(table, human_count(rate->packets, buf));
+	snprintf(buf, sizeof(buf), "%.2f", rate->octets * 8 / 1e6);
+	table_cell(table, buf);
+}
+
 void render_top(const struct render_sample *before, const struct render_sample *after,
 		double seconds, unsigned int lines, FILE *out)
 {
@@ -139,14 +167,21 @@ void render_top(const struct render_sample *before, const struct render_sample *
 		{"group", false},    {"source", false}, {"members", true},  {"path", false},
 		{"packets/s", true}, {"Mbit/s", true},	{"copies/s", true}, {"drops/s", true},
 	};
-	struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
+	static const struct table_column gateway_columns[] = {
+		{"group", false}, {"source", false}, {"packets/s", true}, {"Mbit/s", true}};
+	bool gateway = strcmp(text_of(after->status, "role"), "gateway") == 0;
+	struct table *table = gateway ? table_new(gateway_columns, 4)
+				      : table_new(columns, sizeof(columns) / sizeof(columns[0]));
 	size_t n, i;
 	struct rate *rates = rates_new(json_object_get(before->groups, "groups"),
 				       json_object_get(after->groups, "groups"), seconds, &n);
 
-	print_head(before, after, seconds, out);
+	if (gateway)
+		print_gateway_head(before, after, seconds, out);
+	else
+		print_head(before, after, seconds, out);
 	for (i = 0; table && i < n && i < lines; i++)
-		add_row(table, &rates[i]);
+		(gateway ? add_gateway_row : add_row)(table, &rates[i]);
 	if (table)
 		table_print(table, out);
 	if (n > lines)

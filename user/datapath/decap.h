@@ -56,6 +56,8 @@ uint64_t datapath_decap_packets(struct datapath *dp);
 /* A small pinned record of the gateway's own (its handshake, candidates of a run-time attach): the
  * packet path does not read it. size at most AMT_GATEWAY_STATE_MAX; zeros when never written. */
 int datapath_gateway_state_get(struct datapath *dp, void *state, uint32_t size);
+/* The same without opening: what the packet path of an instance holds. -ENOENT: there is none. */
+int datapath_gateway_state_peek(const char *instance, void *state, uint32_t size);
 int datapath_gateway_state_set(struct datapath *dp, const void *state, uint32_t size);
 
 #endif

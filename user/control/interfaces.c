@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Interfaces: how they are shown, attach and detach, in either role of amtd.
+ */
+#include <errno.h>
+#include <string.h>
+#include "base/config_value.h"
+#include "control/commands.h"
+#include "gateway/service.h"
+#include "relay/service.h"
+
+static const char *mode_name(enum datapath_mode mode)
+{
+	static const char *const name[] = {
+		[DATAPATH_MODE_AUTO] = "auto",
+		[DATAPATH_MODE_XDP] = "xdp",
+		[DATAPATH_MODE_TC] = "tc",
+	};
+
+	return name[mode];
+}
+
+static json_t *interface_json(const struct datapath_interface *interface)
+{
+	return json_pack("{ss si sb sb sb ss sb sb sb si si sb ss}", "interface", interface->name,
+			 "ifindex", interface->ifindex, "upstream", interface->upstream, "uplink",
+			 interface->uplink, "gateway", interface->gateway, "mode",
+			 mode_name(interface->asked), "xdp", interface->xdp, "tc", interface->tc,
+			 "dispatcher", interface->dispatcher, "ring", interface->ring, "mtu",
+			 interface->mtu, "runtime", interface->runtime, "why", interface->why);
+}
+
+json_t *control_interfaces(struct control_context *context, const char *name)
+{
+	struct datapath_interface list[AMT_INTERFACES_MAX];
+	unsigned int i, n;
+	json_t *array = json_array();
+
+	n = datapath_interfaces(control_datapath(context), list, AMT_INTERFACES_MAX);
+	for (i = 0; i < n; i++)
+		if (!name || strcmp(list[i].name, name) == 0)
+			json_array_append_new(array, interface_json(&list[i]));
+	return array;
+}
+
+static int mode_parse(const char *text, enum datapath_mode *mode)
+{
+	for (*mode = DATAPATH_MODE_AUTO; *mode <= DATAPATH_MODE_TC; (*mode)++)
+		if (strcmp(text, mode_name(*mode)) == 0)
+			return 0;
+	return -EINVAL;
+}
+
+/* ---- attach ---- */
+
+struct attach {
+	const char *name;
+	int upstream, uplink, gateway;
+	enum datapath_mode mode;
+	const char *relays[GATEWAY_SERVICE_RELAYS];
+	unsigned int nrelays;
+};
+
+static bool relays_parse(const json_t *array, struct attach *attach, struct control_answer *answer)
+{
+	const json_t *each;
+	size_t i;
+
+	json_array_foreach(array, i, each)
+	{
+		const char *text = json_string_value(each);
+
+		if (!text || !config_is_relay(text)) {
+			control_fail(answer,
+				     "'%.64s' is no relay: write a unicast address, a DNS name, or "
+				     "anycast",
+				     text ? text : "");
+			return false;
+		}
+		if (attach->nrelays == GATEWAY_SERVICE_RELAYS) {
+			control_fail(answer, "no more than %d relays", GATEWAY_SERVICE_RELAYS);
+			return false;
+		}
+		attach->relays[attach->nrelays++] = text;
+	}
+	return true;
+}
+
+static bool attach_parse(const json_t *request, struct attach *attach,
+			 struct control_answer *answer)
+{
+	const char *command, *mode = "auto";
+	json_t *relays = NULL;
+
+	if (!control_arguments(request, answer, "{s:s s:s s?b s?b s?b s?o s?s !}", "command",
+			       &command, "interface", &attach->name, "upstream", &attach->upstream,
+			       "uplink", &attach->uplink, "gateway", &attach->gateway, "relay",
+			       &relays, "mode", &mode))
+		return false;
+	if (mode_parse(mode, &attach->mode)) {
+		control_fail(answer, "mode '%.16s' is none of auto, xdp, tc", mode);
+		return false;
+	}
+	if (attach->gateway ? attach->upstream || attach->uplink : relays != NULL) {
+		control_fail(answer, attach->gateway
+					     ? "upstream and uplink are roles of a relay's "
+					       "interface; gateway is another"
+					     : "relays are named for a gateway: attach --gateway");
+		return false;
+	}
+	return relays_parse(relays, attach, answer);
+}
+
+static int attach_now(struct control_context *context, const struct attach *attach,
+		      struct error *err)
+{
+	bool roles = attach->upstream || attach->uplink;
+	int ret = 0;
+
+	if (attach->gateway && !context->gateway)
+		ret = context->change_role(context->arg, true, err);
+	else if (!attach->gateway && context->gateway &&
+		 (roles || !gateway_service_running(context->gateway)))
+		ret = context->change_role(context->arg, false, err);
+	if (ret)
+		return ret;
+	if (context->gateway)
+		return gateway_service_attach(context->gateway, attach->name, attach->mode,
+					      attach->relays, attach->nrelays, err);
+	return relay_service_attach(context->service, attach->name, attach->upstream,
+				    attach->uplink, attach->mode, err);
+}
+
+void control_attach(void *arg, const json_t *request, struct control_answer *answer)
+{
+	struct control_context *context = arg;
+	struct attach attach = {0};
+	struct error err = {"it failed"};
+
+	if (!attach_parse(request, &attach, answer))
+		return;
+	if (attach_now(context, &attach, &err)) {
+		control_fail(answer, "%s", err.text);
+		return;
+	}
+	control_answer(answer,
+		       json_pack("{so}", "interfaces", control_interfaces(context, attach.name)));
+}
+
+/* ---- detach ---- */
+
+static int detach_one(struct control_context *context, const char *name, struct error *err)
+{
+	return context->gateway ? gateway_service_detach(context->gateway, name, err)
+				: relay_service_detach(context->service, name, err);
+}
+
+static unsigned int detach_all(struct control_context *context)
+{
+	return context->gateway ? gateway_service_detach_all(context->gateway)
+				: relay_service_detach_all(context->service);
+}
+
+void control_detach(void *arg, const json_t *request, struct control_answer *answer)
+{
+	struct control_context *context = arg;
+	const char *command, *name = NULL;
+	struct error err = {"it failed"};
+	unsigned int detached = 1;
+	int all = 0;
+
+	if (!control_arguments(request, answer, "{s:s s?s s?b !}", "command", &command, "interface",
+			       &name, "all", &all))
+		return;
+	if (!name == !all) {
+		control_fail(answer, "detach takes either an interface or all of them");
+		return;
+	}
+	if (all) {
+		detached = detach_all(context);
+	} else if (detach_one(context, name, &err)) {
+		control_fail(answer, "%s", err.text);
+		return;
+	}
+	control_answer(answer, json_pack("{si}", "detached", detached));
+}
