@@ -42,6 +42,14 @@ amt_ctl_usage() {
 	expect "attach without name" 2 "wants the name" "$ctl" -i "$name" attach
 	expect "attach two" 2 "one interface at a time" "$ctl" -i "$name" attach a b
 	expect "attach unknown option" 2 "no option '--up'" "$ctl" -i "$name" attach a --up
+	expect "attach gateway" 3 "is not running" "$ctl" -i "$name" attach a --gateway --relay b
+	expect "relay without value" 2 "no option '--relay'" "$ctl" -i "$name" attach a --relay
+	expect "verify without group" 2 "wants --group" "$ctl" -i "$name" verify --source 192.0.2.1
+	expect "verify timeout" 2 "is no number" "$ctl" -i "$name" verify --group 232.1.1.1 --timeout x
+	expect "verify without amtd" 3 "is not running" "$ctl" -i "$name" verify --group 232.1.1.1
+	expect "verify no group" 1 "no group that can be routed" "$ctl" verify --group 224.0.0.1 \
+		--relay 192.0.2.1
+	expect "verify no relay" 1 "no relay's address" "$ctl" verify --group 232.1.1.1 --relay '?'
 	expect "detach without name" 2 "one interface, or --all" "$ctl" -i "$name" detach
 	expect "status takes nothing" 2 "'x' is too much" "$ctl" -i "$name" status x
 	expect "top count" 2 "is no number" "$ctl" -i "$name" top --count -1
@@ -69,6 +77,8 @@ amtd_check() {
 	check_config "bad file, third line" 1 "t.conf:3: mode: 'quick' is not possible" \
 		$'relay {\nprot = 1\nmode = quick\n}'
 	check_config "warning" 0 "t.conf:1: warning: query-interval 200" 'relay { query-interval = 200 }'
+	check_config "gateway" 0 "" 'gateway { uplink = eth0 relay = {192.0.2.1, anycast} }'
+	check_config "two roles" 1 "t.conf:2: a relay and a gateway section" $'relay { }\ngateway { }'
 	expect "no such file" 1 "No such file or directory" "$amtd" -t -f "$folder/none"
 	expect "folder" 1 "Is a directory" "$amtd" -t -f "$folder"
 	echo 'relay { mode = quick }' >"$folder/t.conf"

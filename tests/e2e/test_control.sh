@@ -115,8 +115,8 @@ drops_capabilities() {
 }
 
 attaches() {
-	ctl attach eth1 --upstream | grep -E '^eth1 +yes +no +auto'
-	ctl attach eth0 --uplink --mode tc | grep -E '^eth0 +no +yes +tc'
+	ctl attach eth1 --upstream | grep -E '^eth1 +yes +no +no +auto'
+	ctl attach eth0 --uplink --mode tc | grep -E '^eth0 +no +yes +no +tc'
 	same "192.0.2.1 2268" "$(field '.addresses[] | "\(.address) \(.port)"')"
 	same "eth1 eth0" "$(field '[.interfaces[].interface] | join(" ")')"
 	same false "$(field '.interfaces[1].xdp')"

@@ -125,6 +125,54 @@ static void status(void **state)
 	assert_non_null(strstr(printed, "xmit_drops not counted"));
 }
 
+static void gateway_status(void **state)
+{
+	render(render_status,
+	       "{\"role\":\"gateway\",\"instance\":\"main\",\"version\":\"0.1.0\",\"pid\":77,"
+	       "\"uptime\":61,\"adopted\":true,\"state\":\"up\",\"relay\":\"192.0.2.1\","
+	       "\"relay_port\":2268,\"local\":\"10.0.0.5\",\"local_port\":40000,\"endpoint\":"
+	       "\"203.0.113.9\",\"endpoint_port\":1025,\"nat\":true,\"handshake\":0.0125,"
+	       "\"next_query\":100,\"limit\":false,\"ecn\":true,\"leaving\":null,\"groups\":2,"
+	       "\"traffic\":{\"packets\":12,\"bytes\":2048,\"slow_packets\":0},"
+	       "\"pseudo_interface\":{\"interface\":\"amt0\",\"peer\":\"amt0-peer\",\"mtu\":1500,"
+	       "\"address\":\"169.254.1.2\",\"warning\":\"rp_filter\"},\"interfaces\":[]}");
+	assert_string_equal(printed,
+			    "main: amtd 0.1.0, pid 77, up 1m 01s, took over a running gateway\n"
+			    "relay 192.0.2.1 relay_port 2268  state up\n"
+			    "local 10.0.0.5 local_port 40000  endpoint 203.0.113.9 endpoint_port "
+			    "1025  nat yes\n"
+			    "handshake 12.500 ms  next_query 1m 40s  limit no  ecn yes\n"
+			    "groups 2  packets 12 (2.00 KiB)\n"
+			    "pseudo_interface amt0  mtu 1500  address 169.254.1.2\n"
+			    "warning: rp_filter\n"
+			    "\n"
+			    "no uplink is attached: amt-ctl attach IFACE --gateway\n");
+	render(render_status, "{\"role\":\"gateway\",\"relay\":null,\"state\":\"waiting\","
+			      "\"nat\":null,\"handshake\":null}");
+	assert_non_null(strstr(printed, "relay -  state waiting\nlocal -  endpoint -  nat -\n"
+					"handshake -  next_query -"));
+}
+
+static void gateway_tables(void **state)
+{
+	render(render_groups,
+	       "{\"role\":\"gateway\",\"groups\":[{\"group\":\"232.1.1.1\",\"source\":"
+	       "\"192.0.2.9\",\"excluded\":false,\"packets\":12,\"bytes\":2048,"
+	       "\"last_packet\":0.4}]}");
+	assert_string_equal(printed,
+			    "group      source     excluded  packets     bytes  last_packet\n"
+			    "232.1.1.1  192.0.2.9  no             12  2.00 KiB         0.4s\n");
+	render(render_relays,
+	       "{\"relays\":[{\"candidate\":\"relay.example.net\",\"kind\":\"name\",\"relay\":"
+	       "null,\"current\":false,\"held\":170,\"why\":\"no answer\"},"
+	       "{\"candidate\":\"192.52.193.1\",\"kind\":\"anycast\",\"relay\":\"192.0.2.1\","
+	       "\"current\":true,\"held\":null,\"why\":\"\"}]}");
+	assert_string_equal(printed,
+			    "candidate          kind     relay      current    held  why\n"
+			    "relay.example.net  name     -          no       2m 50s  no answer\n"
+			    "192.52.193.1       anycast  192.0.2.1  yes           -\n");
+}
+
 static void stats(void **state)
 {
 	render(render_stats, "{\"counters\":{\"packets_in\":18446744073709,\"later_one\":2}}");
@@ -146,6 +194,8 @@ static void odd_answers(void **state)
 		"{\"counters\":[]}",
 		"{\"maps\":[{\"map\":{}}]}",
 		"{\"interfaces\":[{\"xdp\":\"x\"}]}",
+		"{\"role\":\"gateway\",\"pseudo_interface\":3,\"groups\":[4]}",
+		"{\"relays\":{}}",
 	};
 	size_t i;
 
@@ -156,6 +206,7 @@ static void odd_answers(void **state)
 		render(render_stats, odd[i]);
 		render(render_maps, odd[i]);
 		render(render_interfaces, odd[i]);
+		render(render_relays, odd[i]);
 	}
 	render(render_tunnels, odd[0]);
 	assert_memory_equal(printed, "gateway  port", 13);
@@ -204,6 +255,34 @@ static void top(void **state)
 	json_decref(after.groups);
 }
 
+static struct render_sample gateway_sample(int packets)
+{
+	return (struct render_sample){
+		json_pack("{ss ss ss ss s{si si}}", "role", "gateway", "instance", "main", "relay",
+			  "192.0.2.1", "state", "up", "traffic", "packets", packets, "bytes",
+			  packets * 1000),
+		json_pack("{s[{ss ss si si}]}", "groups", "group", "232.1.1.1", "source", "*",
+			  "packets", packets, "bytes", packets * 1000),
+	};
+}
+
+static void gateway_top(void **state)
+{
+	struct render_sample before = gateway_sample(0), after = gateway_sample(2000);
+	FILE *out = paper();
+
+	render_top(&before, &after, 2, 10, out);
+	fclose(out);
+	assert_non_null(strstr(printed, "relay 192.0.2.1  state up"));
+	assert_non_null(strstr(printed, "packets 1.00k/s  8.0 Mbit/s\n"));
+	assert_non_null(strstr(printed, "group      source  packets/s  Mbit/s\n"
+					"232.1.1.1  *           1.00k    8.00\n"));
+	json_decref(before.status);
+	json_decref(before.groups);
+	json_decref(after.status);
+	json_decref(after.groups);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,9 +290,12 @@ int main(void)
 		cmocka_unit_test(quantities),
 		cmocka_unit_test_teardown(tunnels, throw_away),
 		cmocka_unit_test_teardown(status, throw_away),
+		cmocka_unit_test_teardown(gateway_status, throw_away),
+		cmocka_unit_test_teardown(gateway_tables, throw_away),
 		cmocka_unit_test_teardown(stats, throw_away),
 		cmocka_unit_test_teardown(odd_answers, throw_away),
 		cmocka_unit_test_teardown(top, throw_away),
+		cmocka_unit_test_teardown(gateway_top, throw_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
