@@ -131,7 +131,11 @@ static void render_traffic(const json_t *answer, FILE *out)
 		number_of(answer, "traffic.copies_out"),
 		form_value(member(answer, "traffic.copies_bytes"), OCTETS, copies));
 	if (flag_of(answer, "xmit_drops_counted"))
-		fprintf(out, "xmit_drops %lld\n", number_of(answer, "traffic.xmit_drops"));
+		fprintf(out, "xmit_drops %lld%s\n", number_of(answer, "traffic.xmit_drops"),
+			number_of(answer, "traffic.xmit_drops")
+				? " (an uplink's ring was full, or its peer takes less: see its "
+				  "ring here, its MTU at the peer)"
+				: "");
 	else
 		fprintf(out, "xmit_drops not counted: no raw tracepoint xdp_devmap_xmit\n");
 	fprintf(out, "upstream: groups %lld  sockets %lld  failed %lld  holder_pid %lld\n",

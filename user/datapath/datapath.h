@@ -82,7 +82,7 @@ struct datapath_interface {
 	bool dispatcher; /* libxdp's dispatcher is in use */
 	uint32_t ring;	 /* transmit ring, frames */
 	uint32_t mtu;
-	char why[96]; /* why not native XDP, or "" */
+	char why[160]; /* why not native XDP, or "" */
 };
 
 /* Attaches an interface, or changes its relay roles; a gateway's role (decap.h) stays. A foreign

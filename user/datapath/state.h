@@ -33,7 +33,7 @@ struct interface {
 	bool dispatcher, veth;
 	bool xmit; /* copies can leave by XDP */
 	enum datapath_mode asked;
-	char why[96];	   /* why not native XDP */
+	char why[160];	   /* why not native XDP */
 	char why_path[64]; /* the same as reason of a path, "no native XDP on eth0" */
 };
 
