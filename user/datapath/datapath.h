@@ -57,9 +57,10 @@ struct datapath_callbacks {
  *
  * Instance NAME owns: /sys/fs/bpf/amt/NAME/MAP for each map, /sys/fs/bpf/amt/NAME/links/ for what
  * holds programs in place (xdp-IFINDEX, recirculate, xdp_devmap_xmit, xdp_cpumap_enqueue), the veth
- * pair amtr-NAME-a and -b (a hash where NAME is longer than 8), and a TC filter of preference 2268
- * on each upstream interface. Instances are known host-wide, not per network namespace. The lock is
- * an open file: a child that does not exec must close it, or it holds the instance.
+ * pair amtr-NAME-a and -b (a hash where NAME is longer than 8), and TC filters
+ * of preference 2268 on upstream interfaces and 2269 on a gateway's. Instances are known host-wide,
+ * not per network namespace. The lock is an open file: a child that does not exec must close it, or
+ * it holds the instance.
  *
  * Whoever drops privileges afterwards keeps CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN
  * (programs are looked up by id), or later attach and detach fail. */
