@@ -39,9 +39,12 @@ genuine_send() {
 
 # ---- one reason each ----
 
-# What has counted since the last call, names only; the figures are in `counted`.
+control_counters='.counters | to_entries | .[map(.key) | index("discovery_received"):] | from_entries'
+
+# What amtd has counted since the last call, names only; the figures are in `counted`. Packets that
+# the hosts send of their own accord count as well, in the packet path.
 counted_since() {
-	ctl --json stats | jq .counters >"$net_dir/after"
+	ctl --json stats | jq "$control_counters" >"$net_dir/after"
 	jq -n --slurpfile a "$net_dir/before" --slurpfile b "$net_dir/after" '
 		[$b[0] | to_entries[] | {key, value: (.value - $a[0][.key])} |
 			select(.value != 0)] | from_entries' >"$net_dir/counted"
@@ -65,7 +68,7 @@ counts() {
 reasons() { # reasons OUTER INNER
 	local name of="$1 $2"
 	relay_start "$(relay_conf 'teardown = on' 'requests-per-second = 0')"
-	ctl --json stats | jq .counters >"$net_dir/before"
+	ctl --json stats | jq "$control_counters" >"$net_dir/before"
 	counts bad_version $of fault=version
 	counts bad_type $of fault=type
 	counts bad_type $of fault=query
