@@ -330,7 +330,6 @@ int amt_egress(struct xdp_md *ctx)
 
 	if (!state)
 		return XDP_DROP;
-	state->bulk_ifindex = ctx->egress_ifindex;
 	state->bulk_frames++;
 	if (!meta)
 		return XDP_PASS;
@@ -363,24 +362,31 @@ struct net_device {
 	int ifindex;
 } __attribute__((preserve_access_index));
 
+/* Bulks without copies of ours: a gateway's datagrams, perhaps. */
+static __always_inline void count_decap_drops(const struct net_device *device, __u32 drops)
+{
+	const struct amt_config *conf = relay_config();
+
+	if (conf && conf->decap_ifindex &&
+	    conf->decap_ifindex == (__u32)BPF_CORE_READ(device, ifindex))
+		count_add(AMT_COUNT_DECAP_XMIT_DROPS, drops);
+}
+
 /* TP(from_dev, to_dev, sent, drops, err), right after a bulk went to its driver, on the same CPU.
- * Its drops contain those of the egress program. Bulks in which that never ran are not ours. */
+ * Its drops contain those of the egress program, which ran for it just before, or the bulk is not
+ * ours. It sees all bulks of the host: those cost next to nothing. */
 SEC("raw_tp/xdp_devmap_xmit")
 int amt_xmit_drops(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct amt_cpu_state *state = cpu_state();
-	const struct amt_config *conf = relay_config();
-	struct net_device *device = (void *)ctx->args[1];
-	__u32 ifindex = BPF_CORE_READ(device, ifindex);
 	__u32 sent = ctx->args[2], drops = ctx->args[3], frames, own, slot;
 	struct amt_cursor *cursor;
 
-	if (!state || !conf)
+	if (!state)
 		return 0;
-	if (!state->bulk_frames || state->bulk_ifindex != ifindex) {
-		/* no copies of ours: a gateway's datagrams, perhaps */
-		if (drops && ifindex == conf->decap_ifindex)
-			count_add(AMT_COUNT_DECAP_XMIT_DROPS, drops);
+	if (!state->bulk_frames) {
+		if (drops)
+			count_decap_drops((void *)ctx->args[1], drops);
 		return 0;
 	}
 	slot = state->bulk_cursor;
@@ -396,8 +402,7 @@ int amt_xmit_drops(struct bpf_raw_tracepoint_args *ctx)
 	/* a first bulk after attaching finds what others left behind */
 	if (frames != sent + drops || drops <= own)
 		return 0;
-	count_add(ifindex == conf->recirculate_ifindex ? AMT_COUNT_RECIRCULATION_DROPS
-						       : AMT_COUNT_XMIT_DROPS,
+	count_add(slot == CURSOR_SPLIT ? AMT_COUNT_RECIRCULATION_DROPS : AMT_COUNT_XMIT_DROPS,
 		  drops - own);
 	return 0;
 }

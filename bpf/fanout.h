@@ -201,6 +201,8 @@ static __always_inline void fanout_part(struct amt_meta *meta, __u32 i)
 	meta->count = to - from;
 }
 
+#define CURSOR_SPLIT AMT_UPLINKS_MAX /* the internal pair's */
+
 /* What the cursor counted for the packet before, in one go. */
 static __always_inline void cursor_account(struct amt_cursor *cursor)
 {
@@ -215,7 +217,7 @@ static __always_inline void cursor_account(struct amt_cursor *cursor)
 static __always_inline struct amt_cursor *cursor_next(struct amt_cpu_state *state,
 						      const struct amt_meta *meta, __u32 *copy)
 {
-	__u32 slot = meta->stage == META_COPY ? meta->uplink : AMT_UPLINKS_MAX;
+	__u32 slot = meta->stage == META_COPY ? meta->uplink : CURSOR_SPLIT;
 	struct amt_cursor *cursor = bpf_map_lookup_elem(&cursors, &slot);
 
 	if (!cursor)

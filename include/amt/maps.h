@@ -304,8 +304,7 @@ struct amt_cursor {
 /* Value of `cpu_states`, per-CPU array[1]. */
 struct amt_cpu_state {
 	__u32 packet;	    /* id of the last broadcast of this CPU */
-	__u32 bulk_ifindex; /* interface that the egress program last ran for */
-	__u32 bulk_cursor;  /* its index of `cursors` */
+	__u32 bulk_cursor;  /* index of `cursors` that the egress program last used */
 	__u32 bulk_frames;  /* frames it saw since the last transmit */
 	__u32 bulk_dropped; /* of these, dropped by itself */
 	__u32 queue_map;    /* id of `cpus`, which only XDP programs may name */
