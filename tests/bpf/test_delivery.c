@@ -79,12 +79,25 @@ static void test_burst(void **state)
 						  .live = true});
 }
 
+/* Packets one behind the other, without a pause: each member has them in the order in which they
+ * came, on whichever path and however deep the tree of blocks is. */
+static void test_order(void **state)
+{
+	static const unsigned int sizes[] = {3, 4, 64, 300, 4096};
+
+	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		deliver(&path, &(struct delivery){.packet = {.payload = 64},
+						  .packets = sizes[i] > 1024 ? 16 : 64,
+						  .endpoints = 1,
+						  .members = sizes[i]});
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_copy),     cmocka_unit_test(test_direct),
 		cmocka_unit_test(test_recirculated), cmocka_unit_test(test_every_endpoint),
-		cmocka_unit_test(test_burst),
+		cmocka_unit_test(test_burst),	     cmocka_unit_test(test_order),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
