@@ -637,6 +637,24 @@ static void finishes_inner(void **state)
 	assert_int_equal(counter(AMT_COUNT_CHECKSUM_UNFINISHED), 1);
 }
 
+/* Several datagrams in one are the stack's to split, for the socket. */
+static void gso(void **state)
+{
+	struct __sk_buff context = {.gso_size = 70, .gso_segs = 2};
+	struct packet inner;
+	struct frame f;
+
+	reset(true);
+	build(&f, &(struct outer){}, &(struct packet_spec){.payload = 200}, &inner);
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = f.octets, .data_size_in = f.length,
+		    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = 1);
+	assert_int_equal(
+		bpf_prog_test_run_opts(bpf_program__fd(t.tc->progs.amt_gateway_tc), &options), 0);
+	assert_int_equal(options.retval, (uint32_t)TC_ACT_UNSPEC);
+	assert_int_equal(counter(AMT_COUNT_DECAP_GSO), 1);
+	assert_int_equal(counter(AMT_COUNT_DECAP_PACKETS), 0);
+}
+
 /* ---- programs ---- */
 
 static void small_maps(struct bpf_object *object)
@@ -696,6 +714,7 @@ int main(void)
 		TESTS(ecn_off),
 		TESTS(checksums),
 		cmocka_unit_test(finishes_inner),
+		cmocka_unit_test(gso),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
