@@ -166,11 +166,11 @@ ctl() { # ctl COMMAND...
 	"$build/amt-ctl" -i "$instance" "$@"
 }
 
-# relay_start [CONF [NAME]]: with a configuration file, in namespace NAME; each that is not `relay`
-# is an instance of its own, which $instance says afterwards
+# relay_start [CONF [NAME]]: with a configuration file (or ""), in namespace NAME; each that is not
+# `relay` is an instance of its own, which $instance says afterwards
 relay_start() {
 	local options=() name=${2:-relay}
-	[ $# -eq 0 ] || options=(-f "$1")
+	[ -z "${1:-}" ] || options=(-f "$1")
 	instance=$net_id
 	[ "$name" = relay ] || instance=$net_id-$name
 	# shellcheck disable=SC2046
@@ -180,6 +180,20 @@ relay_start() {
 	echo "amtd did not start:" >&2
 	tail -n 5 "$relay_log" >&2
 	return 1
+}
+
+# What is between two of our namespaces rewrites addresses and ports: everything that leaves by IF
+# has its address, of both families.
+net_masquerade() { # net_masquerade NAME IF
+	on "$1" sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	on "$1" nft -f - <<-NFT
+		table inet nat {
+			chain postrouting {
+				type nat hook postrouting priority srcnat
+				oifname "$2" masquerade random
+			}
+		}
+	NFT
 }
 
 # Ends the relay: packet path, pins and upstream joins go too.

@@ -1,0 +1,292 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A gateway behind a NAT, end to end: programs on its host join groups on amt0 and get the relay's
+# stream, octet by octet. Both outer and inner families, restart, another relay, detach, verify.
+# shellcheck disable=SC2086,SC2119,SC2317 # words of our own, without blanks; cases are called by name
+source "$(dirname "$0")/lib.sh"
+
+#        +-- [up0] relay  [down0] --+
+#  src --+                          +-- router (NAT) [inside] --- [gw0] gw
+#        +-- [up0] relay2 [down0] --+
+relay4b=10.3.0.1
+ssm4=232.1.1.1 ssm6=ff3e::8000:1 asm4=239.1.1.1 asm6=ff1e::1:1
+channels=("$source4,$ssm4" "$source6,$ssm6")
+
+two_relays() {
+	net_add src relay relay2 router gw
+	net_link src src0 relay up0
+	net_link src src1 relay2 up0
+	ip -n "$net_id-src" link add br0 type bridge mcast_snooping 0
+	ip -n "$net_id-src" link set src0 master br0
+	ip -n "$net_id-src" link set src1 master br0
+	ip -n "$net_id-src" link set br0 up
+	net_link relay down0 router out0
+	net_link relay2 down0 router out1
+	net_link router inside gw gw0
+	net_addr src br0 $source4/24 $source6/64
+	net_addr relay up0 10.1.0.254/24 2001:db8:1::fe/64
+	net_addr relay2 up0 10.1.0.253/24 2001:db8:1::fd/64
+	net_addr relay down0 $relay4/24 $relay6/64
+	net_addr relay2 down0 $relay4b/24
+	net_addr router out0 10.2.0.254/24 2001:db8:2::fe/64
+	net_addr router out1 10.3.0.254/24
+	net_addr router inside 192.168.7.1/24 fd00:7::1/64
+	net_addr gw gw0 192.168.7.2/24 fd00:7::2/64
+	ip -n "$net_id-gw" route add default via 192.168.7.1
+	ip -n "$net_id-gw" -6 route add default via fd00:7::1
+	net_masquerade router 'out*'
+}
+
+gctl() { # the gateway's amt-ctl
+	"$build/amt-ctl" -i "$net_id-gw" "$@"
+}
+
+gateway_is() { # gateway_is JQ_CONDITION
+	gctl --json status | jq -e "$1" >/dev/null
+}
+
+gateway_stat() { # gateway_stat COUNTER
+	gctl --json stats | jq -e ".counters.$1"
+}
+
+relays_up() {
+	relay_start "$(relay_conf)"
+}
+
+second_relay_up() {
+	cat >"$net_dir/relay2.conf" <<-CONF
+		relay {
+		    address = {"$relay4b"}
+		    upstream = {"up0"}
+		    uplink = {"down0"}
+		}
+	CONF
+	relay_start "$net_dir/relay2.conf" relay2
+}
+
+# A gateway by one line: gateway_up RELAY...
+gateway_up() {
+	local options=() relay
+	for relay in "$@"; do
+		options+=(--relay "$relay")
+	done
+	relay_start "" gw
+	gctl attach gw0 --gateway "${options[@]}" >/dev/null
+	wait_for 10 gateway_is '.state == "up"' || fail "the relay does not answer: $(gctl status)"
+}
+
+# An ordinary program that joins on amt0. listener_start NAME OPTION... CHANNEL...
+listener_start() {
+	local name=$1
+	shift
+	rm -f "$net_dir/$name.ready"
+	# shellcheck disable=SC2046
+	$(where gw) "$build/amt-load" receive -I amt0 --json --list --ready "$net_dir/$name.ready" \
+		"$@" >"$net_dir/$name.json" 2>"$net_dir/$name.err" &
+	echo $! >"$net_dir/$name.pid"
+	wait_for 10 test -e "$net_dir/$name.ready" || fail "$name: $(cat "$net_dir/$name.err")"
+}
+
+listener_good() { # listener_good NAME
+	local status=0
+	wait "$(cat "$net_dir/$1.pid")" || status=$?
+	[ "$status" -eq 0 ] && return
+	gctl stats --nonzero
+	gctl groups
+	fail "$1: status $status: $(cat "$net_dir/$1.json" "$net_dir/$1.err")"
+}
+
+# Relays forward what the gateway joined. forwards CHANNELS [INSTANCE]
+forwards() {
+	"$build/amt-ctl" -i "${2:-$net_id}" --json status | jq -e ".channels >= $1"
+}
+
+stream() { # stream OPTION...: as `send`, which leaves by the bridge
+	on src "$build/amt-load" send -I br0 -S $source4 -S $source6 --quiet "$@"
+}
+
+# ---- cases ----
+
+carries() { # carries OUTER_RELAY
+	relays_up
+	gateway_up "$1"
+	head -c 600000 /dev/urandom >"$net_dir/film"
+	listener_start film --complete --compare "$net_dir/film" "${channels[@]}" $asm4 $asm6
+	wait_for 10 forwards 4 || fail "not joined at the relay: $(gctl status; gctl groups)"
+	stream -g $ssm4 -g $ssm6 -g $asm4 -g $asm6 -r 4M "$net_dir/film"
+	listener_good film
+	gateway_is '.nat == true' || fail "the NAT is not seen: $(gctl status)"
+	gateway_is '.handshake > 0 and .next_query > 0 and .limit == false and .ecn'
+	gateway_is '.pseudo_interface.interface == "amt0" and .traffic.slow_packets == 0'
+	expect decap_packets "$(gateway_stat decap_packets)" -ge 1780
+	expect decap_foreign "$(gateway_stat decap_foreign)" -eq 0
+	expect decap_unwanted "$(gateway_stat decap_unwanted)" -le 4 # joins on their way
+	datapath_clean_relay
+}
+
+datapath_clean_relay() {
+	instance=$net_id
+	datapath_clean
+}
+
+survives_kill() {
+	local ifindex sender
+	relays_up
+	gateway_up $relay4
+	head -c 1500000 /dev/urandom >"$net_dir/film"
+	listener_start film --complete --compare "$net_dir/film" "${channels[@]}"
+	wait_for 10 forwards 2 || fail "not joined at the relay"
+	ifindex=$(amt0_ifindex)
+	stream -g $ssm4 -g $ssm6 -r 3M "$net_dir/film" &
+	sender=$!
+	sleep 1.5
+	kill -KILL "$(gctl --json status | jq .pid)"
+	sleep 1
+	relay_start "" gw
+	gateway_is '.adopted and .role == "gateway"' || fail "not taken over: $(gctl status)"
+	wait_for 10 gateway_is '.state == "up" and .groups == 2' || fail "$(gctl status)"
+	[ "$ifindex" = "$(amt0_ifindex)" ] || fail "amt0 was made anew"
+	[ "$(tunnels)" -eq 1 ] || fail "another tunnel at the relay"
+	wait "$sender"
+	listener_good film
+	listener_start more --expect 300 "$source4,$ssm4" # and it does its work
+	wait_for 10 forwards 1 || fail "not joined at the relay"
+	stream -g $ssm4 -n 300 -r 4M
+	listener_good more
+}
+
+amt0_ifindex() {
+	on gw ip -o link show amt0 | cut -d: -f1
+}
+
+tunnels() { # of the first relay
+	"$build/amt-ctl" -i "$net_id" --json status | jq .tunnels
+}
+
+no_tunnel() {
+	[ "$(tunnels)" -eq 0 ]
+}
+
+takes_next_relay() {
+	relays_up
+	second_relay_up
+	cat >"$net_dir/gateway.conf" <<-CONF
+		gateway {
+		    uplink = {"gw0"}
+		    relay = {"$relay4", "$relay4b"}
+		    data-timeout = 2
+		    request-retries = 1
+		}
+	CONF
+	relay_start "$net_dir/gateway.conf" gw
+	wait_for 10 gateway_is ".state == \"up\" and .relay == \"$relay4\"" || fail "$(gctl status)"
+	listener_start both "$source4,$ssm4"
+	wait_for 10 forwards 1 || fail "not joined at the relay"
+	stream -g $ssm4 -n 0 -r 1M &
+	wait_for 10 gateway_is '.traffic.packets > 100' || fail "no data by the first relay"
+	on router nft "add table inet cut; add chain inet cut early { type filter hook prerouting \
+		priority raw; }; add rule inet cut early ip saddr $relay4 drop"
+	wait_for 30 gateway_is ".relay == \"$relay4b\" and .state == \"up\"" || fail "$(gctl relays)"
+	wait_for 10 forwards 1 "$net_id-relay2" || fail "not joined at the second relay"
+	gctl --json relays | jq -e ".relays[0].held > 0" >/dev/null || fail "$(gctl relays)"
+	gctl verify --source $source4 --group $ssm4 --timeout 10 >"$net_dir/said" ||
+		fail "no data by the second relay: $(cat "$net_dir/said")"
+	grep -q "^ok relay $relay4b " "$net_dir/said" || fail "$(cat "$net_dir/said")"
+	on router nft delete table inet cut
+}
+
+detaches() {
+	relays_up
+	gateway_up $relay4
+	listener_start film "$source4,$ssm4"
+	wait_for 10 forwards 1 || fail "not joined at the relay"
+	gctl detach gw0 | grep -q 'detached 1'
+	! on gw ip link show amt0 2>/dev/null || fail "amt0 is still there"
+	wait_for 5 no_tunnel || fail "the relay was not told"
+	gateway_is '.state == "detached"'
+	kill "$(cat "$net_dir/film.pid")"
+	gctl attach gw0 --gateway --relay $relay6 >/dev/null # another relay now
+	wait_for 10 gateway_is ".state == \"up\" and .relay == \"$relay6\"" || fail "$(gctl status)"
+	gctl shutdown
+	! on gw ip link show amt0 2>/dev/null || fail "amt0 is still there after shutdown"
+	[ ! -e "/sys/fs/bpf/amt/$net_id-gw" ] || fail "pins are left"
+}
+
+verifies() {
+	relays_up
+	gateway_up $relay6
+	expect_fail 1 gctl verify --source $source4 --group 232.9.9.9 --timeout 1
+	stream -g $ssm4 -g $ssm6 -n 0 -r 1M &
+	gctl verify --source $source4 --group $ssm4 >"$net_dir/said" || fail "$(cat "$net_dir/said")"
+	grep -E "^ok relay $relay6 first packet after [0-9]+ ms, [0-9]+ packets, loss unknown" \
+		"$net_dir/said" || fail "$(cat "$net_dir/said")"
+	gctl --json verify --group $ssm6 --source $source6 | jq -e '.ok and .packets > 10'
+	wait_for 5 gateway_is '.groups == 0' || fail "it did not leave: $(gctl groups)"
+	on gw "$build/amt-ctl" verify --relay $relay4 --group $ssm4 --source $source4 ||
+		fail "not by itself"
+	expect_fail 1 gctl verify --group 10.1.1.1
+}
+
+refuses() { # refuses PATTERN COMMAND...: status 1, and says so
+	local said status=0 pattern=$1
+	shift
+	said=$("$@" 2>&1) || status=$?
+	expect "status of $*" $status -eq 1
+	grep -q "$pattern" <<<"$said" || fail "$*: $said"
+}
+
+one_role() {
+	relay_start "" gw
+	gctl attach gw0 --uplink >/dev/null
+	refuses 'attached in the role of a relay; detach them' gctl attach gw0 --gateway
+	gctl detach --all
+	refuses 'no interface nope' gctl attach nope --gateway
+	refuses 'is no relay' gctl attach gw0 --gateway --relay 224.1.1.1
+	gctl attach gw0 --gateway --relay 192.0.2.77 >/dev/null
+	refuses 'attached in the role of a gateway' gctl attach gw0 --upstream
+	refuses 'is a gateway; its relays' gctl tunnels
+	gateway_is '.state == "discovery"' || fail "$(gctl status)"
+	gctl top --count 1 >"$net_dir/top"
+	grep -q 'state discovery' "$net_dir/top" || fail "$(cat "$net_dir/top")"
+	gctl maps >"$net_dir/maps"
+	grep -q decap_wanted "$net_dir/maps" || fail "$(cat "$net_dir/maps")"
+	gctl detach gw0
+	gctl attach gw0 --uplink >/dev/null # and back
+	gctl --json status | jq -e '.role == "relay"' >/dev/null || fail "$(gctl status)"
+}
+
+names() { # tables and amt-ctl(8) have the JSON's names
+	local column name words missing=''
+	relays_up
+	gateway_up $relay4
+	listener_start film "$source4,$ssm4"
+	wait_for 10 gateway_is '.groups == 1' || fail "$(gctl groups)"
+	for column in $(gctl groups | head -n 1); do
+		gctl --json groups | jq -e ".groups[0] | has(\"$column\")" >/dev/null || fail "$column"
+	done
+	for column in $(gctl relays | head -n 1); do
+		gctl --json relays | jq -e ".relays[0] | has(\"$column\")" >/dev/null || fail "$column"
+	done
+	words=$(sed -n '/^.Ss Members/,/^.Sh/p' "$e2e_top/man/amt-ctl.8" | tr -c 'a-z_' ' ')
+	for name in $(
+		for column in status groups relays "verify --group $asm4 --timeout 0"; do
+			# shellcheck disable=SC2086 # a command and its arguments
+			gctl --json $column || true
+		done | jq -r '[paths | .[] | strings] | unique[]'
+	); do
+		[[ " $words " == *" $name "* ]] || missing+=" $name"
+	done
+	[ -z "$missing" ] || fail "amt-ctl(8) does not name:$missing"
+	kill "$(cat "$net_dir/film.pid")"
+}
+
+two_relays
+run_case "by IPv4 through a NAT: IPv4 and IPv6 streams, SSM and ASM" carries $relay4
+run_case "by IPv6 through a NAT: IPv4 and IPv6 streams, SSM and ASM" carries $relay6
+run_case "amtd killed and started under a stream: nothing lost" survives_kill
+run_case "the relay is cut off: the next one takes over" takes_next_relay
+run_case "detach tells the relay and removes amt0" detaches
+run_case "verify" verifies
+run_case "one role at a time" one_role
+run_case "names of members" names
+finish
