@@ -202,9 +202,14 @@ static __always_inline __u32 parse_udp(void *data, void *data_end, const struct 
 
 	if (d->fragment)
 		return 0;
-	for (int i = 0; d->ipv6 && i < IPV6_EXTENSIONS; i++) {
+		/* unrolled: clang may enter the loop in its middle, which Linux 6.1 refuses as a
+		 * back-edge */
+#pragma unroll
+	for (int i = 0; i < IPV6_EXTENSIONS; i++) {
 		__u8 *extension = datagram_at(data, d, offset);
 
+		if (!d->ipv6)
+			break;
 		if (protocol != IPPROTO_HOPOPTS && protocol != IPPROTO_ROUTING &&
 		    protocol != IPPROTO_DSTOPTS)
 			break;
