@@ -49,7 +49,7 @@ BENCH_SKEL := $(patsubst tests/bench/%.bpf.c,$(O)/skel/%.skel.h,$(wildcard tests
 FUZZ     := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_HELPERS = $(patsubst %.c,$(O)/%.o,$(wildcard tests/$(1)/helper_*.c))
 
-.PHONY: all help programs tests setup run test bench check format fuzz clean install uninstall
+.PHONY: all help programs tests setup run test test-vm bench check format fuzz clean install uninstall
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -75,6 +75,11 @@ test: ## unit, BPF and end-to-end tests, with sanitizers; ONLY='pattern ...' cho
 	@scripts/setup test
 	@$(MAKE) -j"$$(nproc)" --no-print-directory SANITIZE=1 tests
 	@tests/run build/asan $(ONLY)
+
+test-vm: ## BPF, paths, the kernel's own AMT driver on Debian's kernels; KERNELS="6.1 6.12 7" chooses
+	@scripts/setup vm
+	@$(MAKE) --no-print-directory programs tests
+	@tests/vm/run '$(or $(KERNELS),6.1 6.12 7)' $(ONLY)
 
 bench: ## measure, as ratios in one run; JSON=FILE writes the figures
 	@scripts/setup test

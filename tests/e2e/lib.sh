@@ -273,7 +273,7 @@ capture_start() {
 	$(where "$2") dumpcap -q -i "$3" -s 0 -B 64 -f "${4:-}" -w "$net_dir/$1.pcapng" \
 		>/dev/null 2>"$net_dir/$1.capture" &
 	echo $! >"$net_dir/$1.pid"
-	wait_for 10 grep -q '^File:' "$net_dir/$1.capture" ||
+	wait_for 30 grep -q '^File:' "$net_dir/$1.capture" ||
 		fail "capture does not start: $(cat "$net_dir/$1.capture")"
 }
 
