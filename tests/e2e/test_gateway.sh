@@ -195,6 +195,18 @@ takes_next_relay() {
 	on router nft delete table inet cut
 }
 
+# A program that knows nothing of us; and amt0 is made again when somebody removes it.
+serves_any_program() {
+	relays_up
+	gateway_up $relay4
+	on gw ip link delete amt0
+	wait_for 10 on gw ip link show amt0 || fail "amt0 is not made again"
+	stream -g $asm4 -n 0 -r 1M &
+	on gw timeout 5 socat -u UDP4-RECV:5001,ip-add-membership=$asm4:amt0 - |
+		head -c 50000 >"$net_dir/heard" || true
+	expect "octets that socat heard" "$(wc -c <"$net_dir/heard")" -eq 50000
+}
+
 detaches() {
 	relays_up
 	gateway_up $relay4
@@ -285,6 +297,7 @@ run_case "by IPv4 through a NAT: IPv4 and IPv6 streams, SSM and ASM" carries $re
 run_case "by IPv6 through a NAT: IPv4 and IPv6 streams, SSM and ASM" carries $relay6
 run_case "amtd killed and started under a stream: nothing lost" survives_kill
 run_case "the relay is cut off: the next one takes over" takes_next_relay
+run_case "any program receives, also by an amt0 made again" serves_any_program
 run_case "detach tells the relay and removes amt0" detaches
 run_case "verify" verifies
 run_case "one role at a time" one_role
