@@ -5,6 +5,7 @@
 source "$(dirname "$0")/../e2e/lib.sh"
 topology
 
+# Before Linux 6.3 nobody says whether a veth takes XDP frames: `mode = xdp` does.
 channel4=$source4,232.1.1.1
 
 # stream PATH OUTER INNER GATEWAYS [CONF_LINE...]
@@ -30,13 +31,13 @@ stream_pass() { # stream_pass PATH OUTER CHANNEL GATEWAYS: 60 packets to each
 # amtd goes, by a signal or without a word, and the next one adopts what flows.
 restart() { # restart SIGNAL
 	local sender
-	relay_start "$(relay_conf)"
+	relay_start "$(relay_conf 'mode = xdp')"
 	gateways_start g 4 -r "$relay4" -n 4 -S 10.2.1.1 --in-order --expect 400 "$channel4"
 	send -g 232.1.1.1 -n 400 -r 400k &
 	sender=$!
 	kill "-$1" "$relay_pid"
 	wait "$relay_pid" || true
-	relay_start "$(relay_conf)"
+	relay_start "$(relay_conf 'mode = xdp')"
 	status_is .adopted || fail "not adopted"
 	expect_path 232.1.1.1 'xdp*'
 	wait "$sender"
@@ -49,7 +50,7 @@ dispatcher() {
 	trap 'on relay xdp-filter unload up0 || true' EXIT
 	on relay xdp-loader status up0 | grep -q xdp_dispatcher ||
 		skip "this kernel has no freplace, which libxdp's dispatcher is made of"
-	relay_start "$(relay_conf)"
+	relay_start "$(relay_conf 'mode = xdp')"
 	on relay xdp-loader status up0
 	expect "programs in the dispatcher" "$(on relay xdp-loader status up0 |
 		grep -cE '(xdpfilt|amt_ingress)')" -eq 2
@@ -104,10 +105,10 @@ vlan_add() { # vlan_add NAME IF
 	ip -n "$net_id-$1" link set dev "$2.7" up
 }
 
-run_case "XDP: IPv4 over IPv4" stream xdp 4 4 2
-run_case "XDP: IPv6 over IPv6" stream 'xdp*' 6 6 4
-run_case "XDP: IPv4 over IPv6" stream 'xdp*' 6 4 4
-run_case "XDP: 100 gateways" stream xdp-recirculated 4 4 100
+run_case "XDP: IPv4 over IPv4" stream xdp 4 4 2 'mode = xdp'
+run_case "XDP: IPv6 over IPv6" stream 'xdp*' 6 6 4 'mode = xdp'
+run_case "XDP: IPv4 over IPv6" stream 'xdp*' 6 4 4 'mode = xdp'
+run_case "XDP: 100 gateways" stream xdp-recirculated 4 4 100 'mode = xdp'
 run_case "TC: IPv4 over IPv4" stream tc 4 4 4 'mode = tc'
 run_case "TC: IPv6 over IPv6, 40 gateways" stream tc 6 6 40 'mode = tc'
 run_case "restart: amtd ends and is adopted, nothing is lost" restart TERM
