@@ -54,6 +54,7 @@ holds() {
 		files+=(--slurpfile "_$name" "$net_dir/$name.json")
 	done
 	jq -ne "${files[@]}" --argjson cpus "$(nproc)" --argjson n $n \
+		--argjson schema "$(awk '/define AMT_SCHEMA_VERSION/ { print $3 }' "$e2e_top/include/amt/maps.h")" \
 		--argjson gw "$(ip -n "$net_id-gw" -j link show gw0 | jq '.[0].address')" \
 		--argjson now "$(awk '{ printf "%.0f", $1 * 1e9 }' /proc/uptime)" \
 		'$_maps[0] as $maps | $_pinned[0] as $pinned | $_listed[0] as $listed | $_stats[0].counters as $stats |
@@ -98,7 +99,7 @@ judge_fixed() {
 		'[$maps.tunnels, $maps.group_blocks, $maps.blocks, $maps.nexthops, $maps.fanout4,
 		$maps.fanout6, $maps.endpoints, $maps.interfaces, $maps.secrets, $maps.config] |
 		map(length) == [100, 32, 64, 64, 64 * 32, 64 * 32, 256, 32, 2, 1]'
-	holds "config" '$maps.config[0].value | .schema == 1 and .ttl == 64 and .dscp == 0 and
+	holds "config" '$maps.config[0].value | .schema == $schema and .ttl == 64 and .dscp == 0 and
 		.cpus == $cpus and .events_per_second == 1000 and
 		.lease_ns > $now and .lease_ns <= $now + 262e9 and
 		([.recirculate_ifindex, .recirculate_peer] | sort) ==
