@@ -364,18 +364,24 @@ static void print_usage(FILE *out)
 		     "  -i NAME  name of this instance, default " INSTANCE_DEFAULT "\n"
 		     "  -n       stay in the foreground, log to standard error\n"
 		     "  -t       check the configuration and exit\n"
-		     "  -V       print the version\n");
+		     "  -V       print the version\n"
+		     "  -h       this list\n");
 }
 
 int main(int argc, char **argv)
 {
+	static const struct option options[] = {
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
+	};
 	struct settings settings = {.instance = INSTANCE_DEFAULT};
 	int option;
 
 	log_set_name("amtd");
 	if (argc > 1 && strcmp(argv[1], "--hold-upstream") == 0)
 		return upstream_holder_main(argc, argv);
-	while ((option = getopt(argc, argv, "f:i:ntVh")) != -1) {
+	while ((option = getopt_long(argc, argv, "f:i:ntVh", options, NULL)) != -1) {
 		switch (option) {
 		case 'f':
 			settings.file = optarg;
