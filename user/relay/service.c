@@ -266,11 +266,6 @@ struct upstream *relay_service_upstream(struct relay_service *service)
 	return service->upstream;
 }
 
-struct relay_sockets *relay_service_sockets(struct relay_service *service)
-{
-	return service->sockets;
-}
-
 void relay_service_set_draining(struct relay_service *service, bool draining)
 {
 	service->draining = draining;

@@ -39,7 +39,6 @@ void relay_service_destroy(struct relay_service *service);
 struct relay *relay_service_relay(struct relay_service *service);
 struct datapath *relay_service_datapath(struct relay_service *service);
 struct upstream *relay_service_upstream(struct relay_service *service);
-struct relay_sockets *relay_service_sockets(struct relay_service *service);
 
 /* ---- interfaces ---- */
 
