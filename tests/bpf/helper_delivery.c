@@ -7,7 +7,8 @@
 
 #define FIRST_PORT 1000
 #define PORTS	   20000
-#define PATIENCE   5000 /* ms without a frame, on a busy machine: no more will come */
+#define LOOK	   20  /* ms that one uplink is waited for */
+#define PATIENCE   150 /* looks at all of them without a frame: no more will come */
 
 /* Which packets a member has had. */
 struct member {
@@ -87,16 +88,12 @@ static unsigned int collect(struct path *path, const struct delivery *delivery,
 	unsigned int got = 0;
 	uint32_t length;
 
-	for (int idle = 0; idle < 2;) {
-		idle++;
+	for (int idle = 0; idle < (got < expected ? PATIENCE : 2); idle++) {
 		for (unsigned int uplink = 0; uplink < PATH_UPLINKS; uplink++) {
-			int wait = got < expected ? PATIENCE : 20;
-
-			while ((length = path_receive(path, uplink, frame, wait))) {
+			while ((length = path_receive(path, uplink, frame, LOOK))) {
 				judge(path, delivery, uplink, frame, length, members);
 				got++;
-				idle = 0;
-				wait = 20;
+				idle = -1;
 			}
 		}
 	}
