@@ -160,7 +160,8 @@ static void use(struct neighbours *n, struct neighbour *nb, uint64_t now)
 }
 
 /* The kernel dropped its entry: deleted by hand, or collected since nothing used it. The MAC
- * address is most likely still right, so packets go on while it is resolved again. */
+ * address is most likely still right, so packets go on while it is resolved again: at once, but not
+ * at each deletion, or `ip neigh flush` would never come to its end; the tick sees to the rest. */
 static void forgotten(struct neighbours *n, struct neighbour *nb, uint64_t now)
 {
 	nb->state = NUD_NONE;
@@ -168,9 +169,12 @@ static void forgotten(struct neighbours *n, struct neighbour *nb, uint64_t now)
 		set_invalid(n, nb);
 		return;
 	}
-	if (valid(nb) && !nb->forgotten)
+	if (!valid(nb))
+		return;
+	if (!nb->forgotten)
 		nb->forgotten = now;
-	use(n, nb, now);
+	if (nb->refs && now - nb->last_use >= NSEC_PER_SEC)
+		use(n, nb, now);
 }
 
 /* A neighbour fails after the kernel has probed it. One that fails out of a settled state has been
@@ -212,11 +216,10 @@ static void refresh(struct neighbours *n, struct neighbour *nb, uint64_t now)
 		return;
 	}
 	err = rtnl_neigh_get(n->rtnl, nb->key.ifindex, &nb->key.addr, &neigh);
-	if (err) {
+	if (err)
 		forgotten(n, nb, now);
-		return;
-	}
-	heard(n, nb, &neigh, now);
+	else
+		heard(n, nb, &neigh, now);
 	if (!valid(nb))
 		use(n, nb, now);
 }

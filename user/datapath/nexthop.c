@@ -4,7 +4,7 @@
  * that many gateways behind one NAT cost one look-up. Notifications mark destinations; a bounded
  * batch of them is looked up each loop turn. Links and neighbours are in files of their own.
  */
-#include "datapath/nexthop.h"
+#include "datapath/nexthop_state.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,69 +14,18 @@
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
-#include <uthash.h>
 #include <utlist.h>
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/log.h"
-#include "datapath/links.h"
-#include "datapath/neighbours.h"
 #include "datapath/route.h"
 #include "datapath/rtnl.h"
 
-#define NO_TUNNEL     UINT32_MAX
 #define BATCH	      256 /* look-ups and tunnels told, a loop turn */
 #define READS	      32  /* of notifications, a loop turn */
 #define READ_SIZE     32768
-#define PREFIXES_MAX  16   /* changed routes that are compared one by one, a loop turn */
 #define REFRESH_S     10   /* the kernel tells nobody of a learned path MTU: ask that often */
 #define REFRESH_BATCH 1000 /* look-ups a second at most for that */
-#define PATIENCE      (3 * NSEC_PER_SEC) /* with a new neighbour: the kernel asks three times */
-
-struct destination_key {
-	struct amt_addr gateway, relay;
-};
-
-struct destination {
-	UT_hash_handle hh;
-	struct destination_key key;
-	struct nexthop_route route;
-	struct neighbour *neighbour; /* NULL when not routed */
-	struct neighbour *awaited;   /* the next one, until its MAC address is known */
-	uint64_t patience_ns;	     /* when it is taken all the same */
-	struct destination *wait_next, *wait_prev;
-	uint32_t first;	 /* tunnel */
-	bool dirty;	 /* look up again */
-	uint32_t cursor; /* next tunnel to tell of the route; NO_TUNNEL: all know */
-	struct destination *next, *prev;
-	bool queued; /* in the work list: dirty, or tunnels to tell */
-};
-
-struct tunnel {
-	struct destination *destination; /* NULL: not tracked */
-	struct neighbour *neighbour;	 /* the one that was told */
-	uint32_t next, prev;		 /* of the same destination */
-};
-
-struct nexthops {
-	struct nexthop_callbacks callbacks;
-	struct rtnl *rtnl;
-	struct links *links;
-	struct neighbours *neighbours;
-	struct destination *table;
-	struct destination *work;
-	struct destination *waiting;   /* those with an awaited neighbour */
-	struct destination *refreshed; /* where the rolling refresh stands; NULL: at the start */
-	struct event *turn, *tick, *readable;
-	int fd; /* notifications */
-	bool opened, lost;
-	bool answered; /* some neighbour changed while destinations wait */
-	uint64_t resynced;
-	struct amt_prefix changed[PREFIXES_MAX]; /* routes, in this loop turn */
-	unsigned int nchanged;
-	uint32_t max_tunnels;
-	struct tunnel tunnels[];
-};
 
 static void soon(struct nexthops *nh)
 {
@@ -95,7 +44,7 @@ static void enqueue(struct nexthops *nh, struct destination *dest)
 	soon(nh);
 }
 
-static void mark(struct nexthops *nh, struct destination *dest)
+void nexthop_mark(struct nexthops *nh, struct destination *dest)
 {
 	dest->dirty = true;
 	enqueue(nh, dest);
@@ -106,53 +55,7 @@ static void mark_all(struct nexthops *nh)
 	struct destination *dest, *tmp;
 
 	HASH_ITER (hh, nh->table, dest, tmp)
-		mark(nh, dest);
-}
-
-/* ---- a new neighbour whose MAC address is not known yet ---- */
-
-/* The way there was goes on carrying packets until then, if it still can: make before break. */
-static bool must_wait(const struct destination *dest, const struct neighbour *neighbour)
-{
-	const struct neighbour *before = dest->neighbour;
-
-	return neighbour && before && neighbour != before && !neighbour_is_settled(neighbour) &&
-	       neighbour_is_valid(before) && (!dest->awaited || clock_now() < dest->patience_ns);
-}
-
-/* Takes over the caller's reference. */
-static void wait_begin(struct nexthops *nh, struct destination *dest, struct neighbour *neighbour)
-{
-	if (dest->awaited) {
-		neighbour_put(nh->neighbours, dest->awaited);
-	} else {
-		dest->patience_ns = clock_now() + PATIENCE;
-		DL_APPEND2(nh->waiting, dest, wait_prev, wait_next);
-	}
-	dest->awaited = neighbour;
-}
-
-static void wait_end(struct nexthops *nh, struct destination *dest)
-{
-	if (!dest->awaited)
-		return;
-	DL_DELETE2(nh->waiting, dest, wait_prev, wait_next);
-	neighbour_put(nh->neighbours, dest->awaited);
-	dest->awaited = NULL;
-}
-
-/* Looks those up again that have waited for what is known now, or for long enough. */
-static void wait_review(struct nexthops *nh, uint64_t now)
-{
-	struct destination *dest;
-
-	nh->answered = false;
-	DL_FOREACH2(nh->waiting, dest, wait_next)
-	{
-		if (neighbour_is_settled(dest->awaited) || !neighbour_is_valid(dest->neighbour) ||
-		    now >= dest->patience_ns)
-			mark(nh, dest);
-	}
+		nexthop_mark(nh, dest);
 }
 
 static void on_neighbour(void *arg, uint16_t id, const struct amt_nexthop *record)
@@ -186,11 +89,11 @@ static bool resolve(struct nexthops *nh, struct destination *dest)
 		found.nexthop = neighbour_id(neighbour);
 	else
 		memset(&found, 0, sizeof(found));
-	if (must_wait(dest, neighbour)) {
-		wait_begin(nh, dest, neighbour);
+	if (nexthop_must_wait(dest, neighbour)) {
+		nexthop_wait_begin(nh, dest, neighbour);
 		return false;
 	}
-	wait_end(nh, dest);
+	nexthop_wait_end(nh, dest);
 	dest->neighbour = neighbour;
 	if (before)
 		neighbour_put(nh->neighbours, before); /* its tunnels still hold it */
@@ -273,7 +176,7 @@ static void mark_changed(struct nexthops *nh)
 			if (addr_is_ipv4(&dest->key.gateway) ==
 				    addr_is_ipv4(&nh->changed[i].addr) &&
 			    prefix_contains(&nh->changed[i], &dest->key.gateway))
-				mark(nh, dest);
+				nexthop_mark(nh, dest);
 }
 
 static void link_changed(void *arg, const struct rtnl_link *before, const struct rtnl_link *after)
@@ -377,7 +280,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	unsigned int units;
 
 	if (nh->answered)
-		wait_review(nh, clock_now());
+		nexthop_wait_review(nh, clock_now());
 	for (units = 0; units < BATCH && nh->work; units++)
 		work_once(nh);
 	if (nh->work)
@@ -396,7 +299,7 @@ static void refresh_some(struct nexthops *nh)
 			dest = nh->table;
 		if (!dest)
 			break;
-		mark(nh, dest);
+		nexthop_mark(nh, dest);
 		dest = dest->hh.next;
 	}
 	nh->refreshed = dest;
@@ -409,7 +312,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (nh->lost)
 		on_readable(nh->fd, EV_READ, nh);
 	refresh_some(nh);
-	wait_review(nh, clock_now());
+	nexthop_wait_review(nh, clock_now());
 	neighbours_tick(nh->neighbours, clock_now());
 }
 
@@ -439,7 +342,7 @@ static void destination_drop(struct nexthops *nh, struct destination *dest)
 		nh->refreshed = dest->hh.next;
 	if (dest->queued)
 		DL_DELETE(nh->work, dest);
-	wait_end(nh, dest);
+	nexthop_wait_end(nh, dest);
 	HASH_DEL(nh->table, dest);
 	if (dest->neighbour)
 		neighbour_put(nh->neighbours, dest->neighbour);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What nexthop.c and nexthop_wait.c share. */
+#ifndef AMT_DATAPATH_NEXTHOP_STATE_H
+#define AMT_DATAPATH_NEXTHOP_STATE_H
+
+#include <uthash.h>
+#include "datapath/links.h"
+#include "datapath/neighbours.h"
+#include "datapath/nexthop.h"
+
+#define NO_TUNNEL    UINT32_MAX
+#define PREFIXES_MAX 16 /* changed routes that are compared one by one, a loop turn */
+
+struct event;
+
+struct destination_key {
+	struct amt_addr gateway, relay;
+};
+
+struct destination {
+	UT_hash_handle hh;
+	struct destination_key key;
+	struct nexthop_route route;
+	struct neighbour *neighbour; /* NULL when not routed */
+	struct neighbour *awaited;   /* the next one, until its MAC address is known */
+	uint64_t patience_ns;	     /* when it is taken all the same */
+	struct destination *wait_next, *wait_prev;
+	uint32_t first;	 /* tunnel */
+	bool dirty;	 /* look up again */
+	uint32_t cursor; /* next tunnel to tell of the route; NO_TUNNEL: all know */
+	struct destination *next, *prev;
+	bool queued; /* in the work list: dirty, or tunnels to tell */
+};
+
+struct tunnel {
+	struct destination *destination; /* NULL: not tracked */
+	struct neighbour *neighbour;	 /* the one that was told */
+	uint32_t next, prev;		 /* of the same destination */
+};
+
+struct nexthops {
+	struct nexthop_callbacks callbacks;
+	struct rtnl *rtnl;
+	struct links *links;
+	struct neighbours *neighbours;
+	struct destination *table;
+	struct destination *work;
+	struct destination *waiting;   /* those with an awaited neighbour */
+	struct destination *refreshed; /* where the rolling refresh stands; NULL: at the start */
+	struct event *turn, *tick, *readable;
+	int fd; /* notifications */
+	bool opened, lost;
+	bool answered; /* some neighbour changed while destinations wait */
+	uint64_t resynced;
+	struct amt_prefix changed[PREFIXES_MAX]; /* routes, in this loop turn */
+	unsigned int nchanged;
+	uint32_t max_tunnels;
+	struct tunnel tunnels[];
+};
+
+/* Has the destination looked up in a loop turn. */
+void nexthop_mark(struct nexthops *nh, struct destination *dest);
+
+/* Whether dest is to stay with the neighbour that it has. */
+bool nexthop_must_wait(const struct destination *dest, const struct neighbour *neighbour);
+/* Takes over the caller's reference. */
+void nexthop_wait_begin(struct nexthops *nh, struct destination *dest, struct neighbour *neighbour);
+void nexthop_wait_end(struct nexthops *nh, struct destination *dest);
+/* Marks those that have waited for what is known now, or for long enough. */
+void nexthop_wait_review(struct nexthops *nh, uint64_t now);
+
+#endif
