@@ -195,7 +195,7 @@ static void fill_config(struct datapath *dp)
 	const struct datapath_options *o = &dp->options;
 
 	dp->config.schema = AMT_SCHEMA_VERSION;
-	dp->config.flags = o->config_flags | (o->udp4_checksum ? AMT_CONFIG_UDP4_CHECKSUM : 0);
+	dp->config.flags = o->config_flags;
 	dp->config.ttl = o->ttl;
 	dp->config.dscp = o->dscp;
 	dp->config.recirculate_ifindex = dp->veth.ifindex;

@@ -108,7 +108,6 @@ static int open_datapath(struct relay_service *service, struct error *err)
 		.lease_ns = gmi_ns(config),
 		.tunnel_mtu = config->tunnel_mtu,
 		.tunnel_mtu_min = config->tunnel_mtu_min,
-		.udp4_checksum = config->udp_checksum,
 	};
 	const struct datapath_callbacks callbacks = {
 		.too_big = service_too_big,
