@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/privileges.h"
 #include "control/commands.h"
 #include "control/listen.h"
@@ -328,7 +329,7 @@ static int run(struct daemon *daemon)
 		background_ready(background);
 		log_to_syslog();
 	}
-	event_base_dispatch(daemon->base);
+	loop_run(daemon->base);
 	return 0;
 }
 

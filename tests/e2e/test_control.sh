@@ -142,7 +142,7 @@ same_names() {
 		ctl maps --json | jq -e ".maps[0] | has(\"$column\")"
 	done
 	same "$(ctl --json stats | jq -r '.counters | keys_unsorted[]')" \
-		"$(ctl stats | awk 'NR > 1 { print $1 }')"
+		"$(ctl stats | awk '$1 == "loop:" { exit } NR > 1 { print $1 }')"
 }
 
 manual_names_members() { # amt-ctl(8) against every member of every answer

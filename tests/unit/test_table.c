@@ -180,6 +180,14 @@ static void stats(void **state)
 			    "counter              value  meaning\n"
 			    "packets_in  18446744073709  multicast packets accepted for fan-out\n"
 			    "later_one                2\n");
+	render(render_stats,
+	       "{\"counters\":{},\"loop\":{\"turns\":9,\"busy\":61,\"longest\":0.00125,"
+	       "\"histogram\":[{\"up_to\":0.0001,\"turns\":7},{\"up_to\":0.005,"
+	       "\"turns\":0},{\"up_to\":null,\"turns\":2}]}}");
+	assert_string_equal(printed, "counter  value  meaning\n"
+				     "loop: turns 9  busy 1m 01s  longest 1.250 ms\n"
+				     "  up to    0.1 ms             7\n"
+				     "  longer                      2\n");
 }
 
 /* Whatever an answer lacks or holds, nothing but "-" comes of it. */

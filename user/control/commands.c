@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/counters.h"
+#include "base/loop.h"
 #include "gateway/service.h"
 #include "relay/service.h"
 
@@ -81,6 +82,32 @@ struct datapath *control_datapath(struct control_context *context)
 				: relay_service_datapath(context->service);
 }
 
+/* Each bound with the turns that took no longer, but longer than the bound before; the last has no
+ * bound. */
+static json_t *turns_json(const struct loop_stats *stats)
+{
+	json_t *array = json_array();
+	unsigned int i;
+
+	for (i = 0; i <= LOOP_BOUNDS; i++)
+		json_array_append_new(
+			array, json_pack("{so sI}", "up_to",
+					 i < LOOP_BOUNDS ? json_real((double)loop_bound(i) / 1e9)
+							 : json_null(),
+					 "turns", (json_int_t)stats->turn[i]));
+	return array;
+}
+
+json_t *control_loop(void)
+{
+	struct loop_stats stats;
+
+	loop_stats(&stats);
+	return json_pack("{sI so sf so}", "turns", (json_int_t)stats.turns, "busy",
+			 control_seconds(stats.busy_ns), "longest",
+			 (double)(stats.longest_ns / 1000) / 1e6, "histogram", turns_json(&stats));
+}
+
 /* All counters: those of the packet path and amtd's own. */
 static int counters_read(struct control_context *context, uint64_t counters[AMT_COUNTERS_NUM])
 {
@@ -139,7 +166,7 @@ static json_t *relay_status_json(struct control_context *context,
 	uint64_t now = clock_now();
 
 	return json_pack(
-		"{ss ss ss si so sb sb sb si si si so so sb so so so so}", "role", "relay",
+		"{ss ss ss si so sb sb sb si si si so so sb so so so so so}", "role", "relay",
 		"instance", context->instance, "version", AMT_VERSION, "pid", getpid(), "uptime",
 		control_since(now, relay_service_started_ns(service)), "adopted",
 		relay_service_adopted(service), "draining", relay_service_draining(service),
@@ -149,7 +176,8 @@ static json_t *relay_status_json(struct control_context *context,
 		control_seconds(relay_secret_age(relay, now)), "xmit_drops_counted",
 		datapath_counts_xmit_drops(relay_service_datapath(service)), "traffic",
 		traffic_json(counters), "upstream", upstream_json(service), "addresses",
-		addresses_json(service), "interfaces", control_interfaces(context, NULL));
+		addresses_json(service), "interfaces", control_interfaces(context, NULL), "loop",
+		control_loop());
 }
 
 static void handle_status(void *arg, const json_t *request, struct control_answer *answer)
@@ -191,7 +219,7 @@ static void handle_stats(void *arg, const json_t *request, struct control_answer
 		if (counters[i] || !nonzero)
 			json_object_set_new(object, counter_name((enum amt_counter)i),
 					    json_integer((json_int_t)counters[i]));
-	control_answer(answer, json_pack("{so}", "counters", object));
+	control_answer(answer, json_pack("{so so}", "counters", object, "loop", control_loop()));
 }
 
 static void handle_maps(void *arg, const json_t *request, struct control_answer *answer)

@@ -48,6 +48,8 @@ json_t *control_since(uint64_t now, uint64_t then); /* null: never */
 json_t *control_addr(const struct amt_addr *addr);
 json_t *control_interface_name(uint32_t ifindex); /* null: any */
 
+/* How long the event loop works at a time. */
+json_t *control_loop(void);
 /* All interfaces, or the one of that name. */
 json_t *control_interfaces(struct control_context *context, const char *name);
 struct datapath *control_datapath(struct control_context *context);

@@ -82,25 +82,25 @@ void control_gateway_status(struct control_context *context, struct control_answ
 	datapath_decap_wanted_walk(gateway_service_datapath(service), add_sums, &sums);
 	control_answer(
 		answer,
-		json_pack("{ss ss ss si so sb ss so so so so so so so so so sb sb so si so so so}",
-			  "role", "gateway", "instance", context->instance, "version", AMT_VERSION,
-			  "pid", getpid(), "uptime",
-			  control_since(now, gateway_service_started_ns(service)), "adopted",
-			  gateway_service_adopted(service), "state", state_name(&status, running),
-			  "relay", known_addr(&engine->relay), "relay_port",
-			  port_json(&engine->relay), "local", known_addr(&status.local),
-			  "local_port", port_json(&status.local), "endpoint",
-			  known_addr(&engine->endpoint), "endpoint_port",
-			  port_json(&engine->endpoint), "nat", nat_json(status.nat), "handshake",
-			  handshake_json(engine->handshake_ns), "next_query",
-			  running ? control_until(now, engine->next_query_ns) : json_null(),
-			  "limit", up && engine->limit, "ecn", up && engine->ecn, "leaving",
-			  known_addr(&engine->leaving), "groups", sums.groups, "traffic",
-			  json_pack("{sI sI sI}", "packets", (json_int_t)sums.packets, "bytes",
-				    (json_int_t)sums.bytes, "slow_packets",
-				    (json_int_t)status.slow_packets),
-			  "pseudo_interface", pseudo_json(&status.pseudo), "interfaces",
-			  control_interfaces(context, NULL)));
+		json_pack(
+			"{ss ss ss si so sb ss so so so so so so so so so sb sb so si so so so so}",
+			"role", "gateway", "instance", context->instance, "version", AMT_VERSION,
+			"pid", getpid(), "uptime",
+			control_since(now, gateway_service_started_ns(service)), "adopted",
+			gateway_service_adopted(service), "state", state_name(&status, running),
+			"relay", known_addr(&engine->relay), "relay_port",
+			port_json(&engine->relay), "local", known_addr(&status.local), "local_port",
+			port_json(&status.local), "endpoint", known_addr(&engine->endpoint),
+			"endpoint_port", port_json(&engine->endpoint), "nat", nat_json(status.nat),
+			"handshake", handshake_json(engine->handshake_ns), "next_query",
+			running ? control_until(now, engine->next_query_ns) : json_null(), "limit",
+			up && engine->limit, "ecn", up && engine->ecn, "leaving",
+			known_addr(&engine->leaving), "groups", sums.groups, "traffic",
+			json_pack("{sI sI sI}", "packets", (json_int_t)sums.packets, "bytes",
+				  (json_int_t)sums.bytes, "slow_packets",
+				  (json_int_t)status.slow_packets),
+			"pseudo_interface", pseudo_json(&status.pseudo), "interfaces",
+			control_interfaces(context, NULL), "loop", control_loop()));
 }
 
 /* ---- groups ---- */

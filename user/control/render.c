@@ -121,6 +121,18 @@ static void render_head(const json_t *answer, FILE *out)
 		form_value(member(answer, "secret_age"), DURATION, age));
 }
 
+/* Milliseconds of work between two waits: what a gateway may have to wait for its answer. */
+void render_loop(const json_t *answer, FILE *out)
+{
+	char busy[CELL_LEN];
+
+	if (json_is_object(member(answer, "loop")))
+		fprintf(out, "loop: turns %lld  busy %s  longest %.3f ms\n",
+			number_of(answer, "loop.turns"),
+			form_value(member(answer, "loop.busy"), DURATION, busy),
+			json_number_value(member(answer, "loop.longest")) * 1000);
+}
+
 static void render_traffic(const json_t *answer, FILE *out)
 {
 	char in[CELL_LEN], copies[CELL_LEN];
@@ -157,6 +169,7 @@ void render_status(const json_t *answer, FILE *out)
 	}
 	render_head(answer, out);
 	render_traffic(answer, out);
+	render_loop(answer, out);
 	fputc('\n', out);
 	if (json_array_size(addresses))
 		PRINT_ROWS(addresses, fields, out);
@@ -262,6 +275,25 @@ static const char *help_of(const char *name)
 	return "";
 }
 
+static void render_turns(const json_t *turns, FILE *out)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(turns, i, row)
+	{
+		const json_t *bound = json_object_get(row, "up_to");
+
+		if (!number_of(row, "turns"))
+			continue;
+		if (json_is_number(bound))
+			fprintf(out, "  up to %6.1f ms  ", json_number_value(bound) * 1000);
+		else
+			fprintf(out, "  longer %10s", "");
+		fprintf(out, "%12lld\n", number_of(row, "turns"));
+	}
+}
+
 void render_stats(const json_t *answer, FILE *out)
 {
 	static const struct table_column columns[] = {
@@ -281,6 +313,8 @@ void render_stats(const json_t *answer, FILE *out)
 	}
 	table_print(table, out);
 	table_free(table);
+	render_loop(answer, out);
+	render_turns(member(answer, "loop.histogram"), out);
 }
 
 void render_maps(const json_t *answer, FILE *out)

@@ -56,6 +56,7 @@ void render_gateway_status(const json_t *answer, FILE *out)
 	fprintf(out, "groups %lld  packets %lld (%s)\n", number_of(answer, "groups"),
 		number_of(answer, "traffic.packets"),
 		form_value(member(answer, "traffic.bytes"), OCTETS, bytes));
+	render_loop(answer, out);
 	if (json_is_object(pseudo))
 		fprintf(out, "pseudo_interface %s  mtu %lld  address %s\n",
 			text_of(pseudo, "interface"), number_of(pseudo, "mtu"),

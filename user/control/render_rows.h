@@ -27,6 +27,7 @@ const char *text_of(const json_t *object, const char *path);
 long long number_of(const json_t *object, const char *path);
 bool flag_of(const json_t *object, const char *path);
 
+void render_loop(const json_t *answer, FILE *out);
 void print_rows(const json_t *rows, const struct field *fields, unsigned int n, FILE *out);
 #define PRINT_ROWS(rows, fields, out) \
 	print_rows(rows, fields, sizeof(fields) / sizeof((fields)[0]), out)
