@@ -81,10 +81,11 @@ test-vm: ## BPF, paths, the kernel's own AMT driver on Debian's kernels; KERNELS
 	@$(MAKE) --no-print-directory programs tests
 	@tests/vm/run '$(or $(KERNELS),6.1 6.12 7)' $(ONLY)
 
-bench: ## measure, as ratios in one run; JSON=FILE writes the figures
+bench: ## measure, as ratios in one run; JSON=FILE writes the figures, SECTIONS='name ...' chooses
 	@scripts/setup test
 	@$(MAKE) -j"$$(nproc)" --no-print-directory programs $(BENCH)
-	@tests/bench/run $(if $(JSON),--json '$(JSON)') $(BENCH_FLAGS)
+	@tests/bench/run $(if $(JSON),--json '$(JSON)') $(if $(SECTIONS),--sections '$(SECTIONS)') \
+		$(BENCH_FLAGS)
 
 check: ## format, shellcheck, cppcheck, man pages
 	@scripts/setup check
