@@ -37,11 +37,13 @@ static void house_random(void *arg, void *buf, size_t len)
 	}
 }
 
-static void house_query(void *arg, bool mld, const void *datagram, size_t len)
+static void house_query(void *arg, bool mld, const struct query_params *params,
+			const void *datagram, size_t len)
 {
 	struct house *h = arg;
 
 	assert_true(len <= sizeof(h->query));
+	h->interval_s[mld] = params->interval_s;
 	memcpy(h->query, datagram, len);
 	h->query_len = len;
 	h->queries[mld]++;

@@ -38,7 +38,7 @@ struct house {
 	unsigned int nsent;	      /* in post */
 	int send_error;		      /* negative errno: nothing goes */
 	/* general queries for the host */
-	unsigned int queries[2];
+	unsigned int queries[2], interval_s[2];
 	uint8_t query[128];
 	size_t query_len;
 	/* data is taken from */

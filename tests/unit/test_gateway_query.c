@@ -54,6 +54,7 @@ static void takes_a_query(void **state)
 	h->now += NSEC_PER_SEC / 20;
 	house_answer(h, &request, &plain);
 	assert_int_equal(h->queries[IGMP], 1);
+	assert_int_equal(h->interval_s[IGMP], 125);
 	assert_int_equal(h->query_len, QUERY_IGMP_LEN);
 	assert_true(h->tapped);
 	assert_true(addr_equal(&h->tap.relay.addr, &request.to.addr));
@@ -179,6 +180,7 @@ static void gives_mld_a_link_local_source(void **state)
 	assert_true(mld);
 	assert_int_equal(params.source.bytes[0], 0xfe);
 	assert_int_equal(params.interval_s, 77);
+	assert_int_equal(h->interval_s[MLD], 77);
 	house_free(h);
 }
 

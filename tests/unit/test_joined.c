@@ -181,7 +181,7 @@ static void test_refresh_tells_nothing(void **state)
 /* Robustness x query interval + 10 s after the last answer. */
 static void test_what_is_not_told_again_ends(void **state)
 {
-	joined_set_timing(joined, 2, 30);
+	joined_set_timing(joined, false, 2, 30);
 	report(SECONDS(1), RECORD_TO_EX, "239.1.1.1", NULL);
 	report(SECONDS(1), RECORD_ALLOW, "232.1.1.1", from("192.0.2.1"));
 	report(SECONDS(40), RECORD_IS_EX, "239.1.1.1", NULL);
@@ -194,6 +194,25 @@ static void test_what_is_not_told_again_ends(void **state)
 	assert_false(wants("192.0.2.1", "239.1.1.1"));
 	assert_int_equal(joined_groups(joined), 0);
 	assert_int_equal(nmap, 0);
+}
+
+/* A relay may ask more seldom than once in the default lifetime; the longer of both protocols
+ * counts, which are asked at different times. */
+static void test_lives_as_long_as_queries_say(void **state)
+{
+	joined_set_timing(joined, false, 2, 3000);
+	joined_set_timing(joined, true, 2, 30);
+	report(SECONDS(1), RECORD_TO_EX, "239.1.1.1", NULL);
+	joined_tick(joined, SECONDS(6010));
+	assert_true(wants("192.0.2.1", "239.1.1.1"));
+	joined_tick(joined, SECONDS(6011) + 1);
+	assert_false(wants("192.0.2.1", "239.1.1.1"));
+	joined_set_timing(joined, false, 0, 0); /* as good as not said: the defaults */
+	report(SECONDS(7000), RECORD_TO_EX, "239.1.1.1", NULL);
+	joined_tick(joined, SECONDS(7259));
+	assert_true(wants("192.0.2.1", "239.1.1.1"));
+	joined_tick(joined, SECONDS(7260) + 1);
+	assert_false(wants("192.0.2.1", "239.1.1.1"));
 }
 
 /* A program joins any source beside one that wants a single source, and leaves again. */
@@ -278,6 +297,7 @@ int main(void)
 		joined_test(test_link_local_is_left_out),
 		joined_test(test_refresh_tells_nothing),
 		joined_test(test_what_is_not_told_again_ends),
+		joined_test(test_lives_as_long_as_queries_say),
 		joined_test(test_wanted_packets_are_never_lost_in_a_change),
 		joined_test(test_bad_reports),
 		joined_test(test_adoption),

@@ -174,7 +174,8 @@ static void pass_on(struct gateway *g, const struct answer *answer)
 	int len;
 
 	if (!mld || is_link_local(&params.source)) {
-		g->edge.query(g->edge.arg, mld, answer->msg->datagram, answer->len);
+		g->edge.query(g->edge.arg, mld, &answer->params, answer->msg->datagram,
+			      answer->len);
 		return;
 	}
 	addr_parse("fe80::1", &params.source);
@@ -183,7 +184,7 @@ static void pass_on(struct gateway *g, const struct answer *answer)
 	if (len < 0)
 		return;
 	counter_add(AMT_COUNT_GATEWAY_QUERY_REWRITTEN, 1);
-	g->edge.query(g->edge.arg, true, buf, (size_t)len);
+	g->edge.query(g->edge.arg, true, &answer->params, buf, (size_t)len);
 }
 
 static bool relay_ecn(const struct gateway *g)

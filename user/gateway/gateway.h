@@ -15,6 +15,7 @@
 #include "base/addr.h"
 #include "base/clock.h"
 #include "proto/membership.h"
+#include "proto/query.h"
 
 /* One way to find a relay, in configured order. */
 enum gateway_candidate_kind {
@@ -70,8 +71,10 @@ struct gateway_edge {
 	/* One UDP payload from our one port of the peer's family. 0, or negative errno. */
 	int (*send)(void *arg, const struct amt_sockaddr *peer, const void *buf, size_t len);
 	void (*random)(void *arg, void *buf, size_t len);
-	/* Puts a general query into the pseudo-interface; the host's stack answers it. */
-	void (*query)(void *arg, bool mld, const void *datagram, size_t len);
+	/* Puts a general query into the pseudo-interface; the host's stack answers it. params: what
+	 * the relay's own says. */
+	void (*query)(void *arg, bool mld, const struct query_params *params, const void *datagram,
+		      size_t len);
 	/* From now on data is taken from this relay and no other (NULL: from none). Comes again
 	 * when ecn changes. A relay that is being replaced stays until the new one has answered. */
 	void (*relay_changed)(void *arg, const struct gateway_relay *relay);

@@ -25,6 +25,7 @@ struct entry {
 struct joined {
 	struct membership *membership;
 	struct membership_config config;
+	uint64_t life[2]; /* by the queries for IGMP and MLD, 0: none yet */
 	joined_change_fn fn;
 	void *arg;
 	struct entry *entries;
@@ -33,6 +34,13 @@ struct joined {
 
 /* SSM has no rules of its own here: what programs joined is what they get. */
 static const struct amt_prefix no_ssm;
+
+static uint64_t lifetime(unsigned int robustness, unsigned int interval_s)
+{
+	return (uint64_t)(robustness ? robustness : DEFAULT_ROBUSTNESS) *
+		       (interval_s ? interval_s : DEFAULT_INTERVAL_S) * NSEC_PER_SEC +
+	       GRACE_NS;
+}
 
 struct joined *joined_new(joined_change_fn fn, void *arg)
 {
@@ -48,7 +56,7 @@ struct joined *joined_new(joined_change_fn fn, void *arg)
 		free(joined);
 		return NULL;
 	}
-	joined_set_timing(joined, DEFAULT_ROBUSTNESS, DEFAULT_INTERVAL_S);
+	joined->config.gmi_ns = lifetime(0, 0);
 	return joined;
 }
 
@@ -66,12 +74,13 @@ void joined_free(struct joined *joined)
 	free(joined);
 }
 
-void joined_set_timing(struct joined *joined, unsigned int robustness, unsigned int interval_s)
+void joined_set_timing(struct joined *joined, bool mld, unsigned int robustness,
+		       unsigned int interval_s)
 {
-	joined->config.gmi_ns = (uint64_t)(robustness ? robustness : DEFAULT_ROBUSTNESS) *
-					(interval_s ? interval_s : DEFAULT_INTERVAL_S) *
-					NSEC_PER_SEC +
-				GRACE_NS;
+	uint64_t *life = joined->life;
+
+	life[mld] = lifetime(robustness, interval_s);
+	joined->config.gmi_ns = life[0] > life[1] ? life[0] : life[1];
 }
 
 /* ---- entries ---- */

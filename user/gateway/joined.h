@@ -34,9 +34,10 @@ typedef void (*joined_change_fn)(void *arg, const struct amt_group_key *key,
 struct joined *joined_new(joined_change_fn fn, void *arg); /* NULL: no memory */
 void joined_free(struct joined *joined);
 
-/* Of the last general query that was put in; before the first: 2 and 125 s. Holds for what is
- * reported from now on. */
-void joined_set_timing(struct joined *joined, unsigned int robustness, unsigned int interval_s);
+/* Of the last general query for IGMP or MLD that was put in; before the first: 2 and 125 s. The
+ * longer of both holds, for what is reported from now on. */
+void joined_set_timing(struct joined *joined, bool mld, unsigned int robustness,
+		       unsigned int interval_s);
 
 /* One datagram that left the pseudo-interface. What is no good report is left alone, as are groups
  * of link-local scope. Returns 0, -ENOMEM, or -EINVAL for what is no report. */

@@ -11,7 +11,6 @@
 #include "base/counters.h"
 #include "base/log.h"
 #include "gateway/service_state.h"
-#include "proto/query.h"
 
 /* ---- the engine's edge ---- */
 
@@ -40,16 +39,15 @@ static void edge_random(void *arg, void *buf, size_t len)
 	}
 }
 
-static void edge_query(void *arg, bool mld, const void *datagram, size_t len)
+static void edge_query(void *arg, bool mld, const struct query_params *params, const void *datagram,
+		       size_t len)
 {
 	struct gateway_service *service = arg;
-	struct query_params params;
 	int rc;
 
 	if (!service->pseudo)
 		return;
-	if (query_parse(datagram, len, &mld, &params) == 0)
-		joined_set_timing(service->joined, params.robustness, params.interval_s);
+	joined_set_timing(service->joined, mld, params->robustness, params->interval_s);
 	rc = pseudo_query(service->pseudo, datagram, len);
 	if (rc)
 		log_debug("the query did not get into the pseudo-interface: %s", strerror(-rc));
