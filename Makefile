@@ -159,7 +159,9 @@ $(BENCH): $(O)/tests/%: $(O)/tests/%.o $$(call TEST_HELPERS,bench) $(LIB)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
 FUZZ_SRC := $(wildcard user/base/*.[ch] user/proto/*.[ch] tests/fuzz/*.h) \
-            $(addprefix user/control/,server.c server.h listen.c listen.h)
+            $(addprefix user/control/,server.c server.h listen.c listen.h) \
+            $(addprefix user/gateway/,gateway.h engine.h absence.c answer.c cycle.c discovery.c \
+              farewell.c gateway.c options.c report.c saved.c selection.c)
 
 # libFuzzer needs clang; the sources it covers are compiled with the target, instrumented
 $(FUZZ): $(O)/tests/fuzz/%: tests/fuzz/%.c $(FUZZ_SRC)

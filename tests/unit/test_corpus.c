@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The fuzz targets' corpus as a plain test: each file must be accepted, each truncation and
- * 100,000 mutations for each parser must do no harm. Every input stands at the end of its own
- * allocation, so that the address sanitizer sees a read behind it.
+ * 100,000 mutations for each parser must do no harm, nor 10,000 for what lives. Every input stands
+ * at the end of its own allocation, so that the address sanitizer sees a read behind it.
  */
 #include "unit/unit.h"
 #include "unit/bytes.h"
@@ -11,12 +11,14 @@
 #include <stdio.h>
 #include <string.h>
 #include "fuzz/checks.h"
+#include "fuzz/checks_gateway.h"
 #include "fuzz/checks_text.h"
 
 #define CORPUS	   "tests/fuzz/corpus"
 #define FILES_MAX  64
 #define INPUT_MAX  512
 #define MUTATIONS  100000
+#define LIVES	   10000
 #define GROWTH_MAX 32
 
 typedef int (*check_fn)(const uint8_t *data, size_t len);
@@ -123,13 +125,13 @@ static size_t mutate(uint8_t *data, size_t len, uint32_t *state)
 	return len;
 }
 
-static void mutated(const struct corpus *corpus, bool repair)
+static void mutated(const struct corpus *corpus, unsigned int mutations, bool repair)
 {
 	uint32_t state = 0x7450;
 	unsigned int i, changes, accepted = 0;
 	uint8_t data[INPUT_MAX];
 
-	for (i = 0; i < MUTATIONS; i++) {
+	for (i = 0; i < mutations; i++) {
 		unsigned int pick = next_random(&state) % corpus->files;
 		size_t len = corpus->file[pick].len;
 
@@ -141,10 +143,10 @@ static void mutated(const struct corpus *corpus, bool repair)
 		accepted += check_exact(corpus->check, data, len) == 0;
 	}
 	/* both ways out of the parser were taken */
-	assert_true(accepted > MUTATIONS / 100 && accepted < MUTATIONS);
+	assert_true(accepted > mutations / 100 && accepted < mutations);
 }
 
-static void run(const char *name, check_fn check, bool repair)
+static void run(const char *name, check_fn check, unsigned int mutations, bool repair)
 {
 	static struct corpus corpus;
 
@@ -153,32 +155,37 @@ static void run(const char *name, check_fn check, bool repair)
 	corpus.check = check;
 	corpus_read(&corpus);
 	accepted_and_truncated(&corpus);
-	mutated(&corpus, repair);
+	mutated(&corpus, mutations, repair);
 }
 
 static void messages(void **state)
 {
-	run("message", check_message, false);
+	run("message", check_message, MUTATIONS, false);
 }
 
 static void reports(void **state)
 {
-	run("report", check_report, true);
+	run("report", check_report, MUTATIONS, true);
 }
 
 static void queries(void **state)
 {
-	run("query", check_query, true);
+	run("query", check_query, MUTATIONS, true);
 }
 
 static void configurations(void **state)
 {
-	run("config", check_config, false);
+	run("config", check_config, MUTATIONS, false);
 }
 
 static void requests(void **state)
 {
-	run("control", check_control, false);
+	run("control", check_control, MUTATIONS, false);
+}
+
+static void gateways(void **state)
+{
+	run("gateway", check_gateway, LIVES, false);
 }
 
 int main(void)
@@ -186,7 +193,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(messages), cmocka_unit_test(reports),
 		cmocka_unit_test(queries),  cmocka_unit_test(configurations),
-		cmocka_unit_test(requests),
+		cmocka_unit_test(requests), cmocka_unit_test(gateways),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
