@@ -8,8 +8,7 @@
 
 #define CHANNELS_MAX 100000
 
-/* Adds n to an address as to one long number, as far as its last four octets go. */
-static void addr_advance(struct amt_addr *addr, uint32_t n)
+void addr_advance(struct amt_addr *addr, uint32_t n)
 {
 	unsigned int i;
 
@@ -20,8 +19,7 @@ static void addr_advance(struct amt_addr *addr, uint32_t n)
 	}
 }
 
-/* Cuts "xN" off the end of text; returns N, 1 where there is none, 0 where it is no number. */
-static unsigned long take_count(char *text)
+unsigned long addr_take_count(char *text, unsigned long max)
 {
 	char *x = strrchr(text, 'x');
 	unsigned long count;
@@ -31,7 +29,7 @@ static unsigned long take_count(char *text)
 		return 1;
 	errno = 0;
 	count = strtoul(x + 1, &end, 10);
-	if (errno || *end || end == x + 1 || x[1] == '-' || count > CHANNELS_MAX)
+	if (errno || *end || end == x + 1 || x[1] == '-' || count > max)
 		return 0;
 	*x = '\0';
 	return count;
@@ -66,7 +64,7 @@ int channels_add(struct channels *channels, const char *text, struct error *err)
 	if (strlen(text) >= sizeof(copy))
 		return error_set(err, -EINVAL, "'%s' is no channel; say [SOURCE,]GROUP", text);
 	strcpy(copy, text);
-	count = take_count(copy);
+	count = addr_take_count(copy, CHANNELS_MAX);
 	if (count == 0 || channels->n + count > CHANNELS_MAX)
 		return error_set(err, -EINVAL, "'%s': xN means 1 to %u groups", text, CHANNELS_MAX);
 	comma = strchr(copy, ',');

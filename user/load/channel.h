@@ -12,6 +12,12 @@
 #include "base/addr.h"
 #include "base/error.h"
 
+/* Adds n to an address as to one long number, as far as its last four octets go. */
+void addr_advance(struct amt_addr *addr, uint32_t n);
+/* Cuts "xN" off the end of text; returns N, 1 where there is none, 0 where it is no number from 1
+ * to max. */
+unsigned long addr_take_count(char *text, unsigned long max);
+
 struct channel {
 	struct amt_addr source; /* any: every source of the group */
 	struct amt_addr group;

@@ -21,6 +21,7 @@
 #include "load/summary.h"
 
 #define TICK_MS	  10
+#define TICK_MORE 1000			/* gateways for which a tick takes a millisecond longer */
 #define SETTLE_NS (200 * NSEC_PER_MSEC) /* after the last packet: a duplicate may follow */
 
 enum phase { PHASE_RUNNING, PHASE_SETTLING, PHASE_LINGERING };
@@ -93,21 +94,12 @@ static int make_subscriptions(struct swarm *swarm, struct error *err)
 }
 
 /* The i-th source address of the relay's family; any address where none is given. */
-static struct amt_addr pick_source(const struct addr_list *sources, int family, unsigned int i)
+static struct amt_addr pick_source(const struct gateways_options *o, const struct amt_addr *relay,
+				   unsigned int i)
 {
-	struct amt_addr any = {{0}};
-	unsigned int j, n = 0;
+	const struct addr_list *sources = &o->sources[!addr_is_ipv4(relay)];
 
-	for (j = 0; j < sources->n; j++)
-		n += addr_family(&sources->list[j]) == family;
-	if (n == 0)
-		return any;
-	i %= n;
-	for (j = 0; j < sources->n; j++) {
-		if (addr_family(&sources->list[j]) == family && i-- == 0)
-			return sources->list[j];
-	}
-	return any;
+	return sources->n ? sources->list[i % sources->n] : (struct amt_addr){{0}};
 }
 
 static int make_player(struct swarm *swarm, unsigned int i, struct error *err)
@@ -121,7 +113,7 @@ static int make_player(struct swarm *swarm, unsigned int i, struct error *err)
 	};
 	int family = addr_family(&relay.addr);
 	struct amt_sockaddr local = {
-		.addr = pick_source(&o->sources, family, i / o->relays.n),
+		.addr = pick_source(o, &relay.addr, i / o->relays.n),
 		.port = htons(o->source_port ? (uint16_t)(o->source_port + i) : 0),
 	};
 
@@ -129,9 +121,6 @@ static int make_player(struct swarm *swarm, unsigned int i, struct error *err)
 	receiver_init(&player->receiver, wanted, &o->reference);
 	if (i == 0)
 		player->receiver.output = swarm->output;
-	player->start_ns = swarm->started_ns;
-	if (o->start_rate)
-		player->start_ns += i * NSEC_PER_SEC / o->start_rate;
 	player->churn_ns = player->leave_ns = player->due_ns = TIME_NEVER;
 	return player_open(player, swarm->base, family, &local, o->buffer, err);
 }
@@ -148,12 +137,15 @@ static int make_players(struct swarm *swarm, struct error *err)
 		return error_set(err, -ENOMEM, "no memory for %u gateways", swarm->n);
 	for (i = 0; i < swarm->n; i++)
 		swarm->players[i].fd = -1;
-	swarm->started_ns = clock_now();
 	for (i = 0; i < swarm->n; i++) {
 		ret = make_player(swarm, i, err);
 		if (ret)
 			return ret;
 	}
+	swarm->started_ns = clock_now(); /* many sockets take their time */
+	for (i = 0; i < swarm->n; i++)
+		swarm->players[i].start_ns =
+			swarm->started_ns + (o->start_rate ? i * NSEC_PER_SEC / o->start_rate : 0);
 	return 0;
 }
 
@@ -393,9 +385,13 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 static int make_events(struct swarm *swarm, struct error *err)
 {
 	static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
-	struct timeval interval = {.tv_usec = TICK_MS * 1000};
+	uint64_t ms = swarm->options.gateways / TICK_MORE;
+	struct timeval interval = {0};
 	unsigned int i;
 
+	ms = ms > TICK_MS ? ms : TICK_MS; /* each tick looks at every gateway */
+	interval.tv_sec = (time_t)(ms / 1000);
+	interval.tv_usec = (suseconds_t)(ms % 1000 * 1000);
 	swarm->base = event_base_new();
 	if (!swarm->base)
 		return error_set(err, -ENOMEM, "no event loop");

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define GATEWAYS_MAX 60000
+#define GATEWAYS_MAX 1000000
 
 static void usage(FILE *out)
 {
@@ -23,7 +23,8 @@ static void usage(FILE *out)
 	      "  -p, --port PORT           the relay's UDP port [2268]\n"
 	      "  -D, --discover            ask ADDR by Relay Discovery for the relay\n"
 	      "  -n, --gateways N          how many [1]\n"
-	      "  -S, --source ADDR         their source address; several: they take turns\n"
+	      "  -S, --source ADDR         their source address; several: they take turns; ADDRxN\n"
+	      "                            means N addresses in a row\n"
 	      "  -P, --source-port PORT    gateway i sends from PORT+i [any]\n"
 	      "  -k, --each K              gateway i joins only K channels, from the i*K-th on\n"
 	      "  -x, --exclude ADDR        join GROUPs without SOURCE as EXCLUDE {ADDR ...}\n"
@@ -201,7 +202,7 @@ static int take_option(struct gateways_options *o, int c, struct error *err)
 	case 'n':
 		return option_number("gateways", optarg, 1, GATEWAYS_MAX, &o->gateways, err);
 	case 'S':
-		return option_addr("source", optarg, &o->sources, err);
+		return option_addrs("source", optarg, o->sources, err);
 	case 'P':
 		return option_number("source-port", optarg, 1, 65535, &o->source_port, err);
 	case 'k':
@@ -242,17 +243,6 @@ static int take_option(struct gateways_options *o, int c, struct error *err)
 	return take_flag(o, c, err);
 }
 
-static bool has_family(const struct addr_list *list, int family)
-{
-	unsigned int i;
-
-	for (i = 0; i < list->n; i++) {
-		if (addr_family(&list->list[i]) == family)
-			return true;
-	}
-	return false;
-}
-
 static int check(struct gateways_options *o, struct error *err)
 {
 	unsigned int i;
@@ -270,8 +260,8 @@ static int check(struct gateways_options *o, struct error *err)
 	if (o->source_port && o->source_port + o->gateways - 1 > 65535)
 		return error_set(err, -EINVAL, "--source-port: %llu gateways do not fit above it",
 				 (unsigned long long)o->gateways);
-	for (i = 0; i < o->relays.n && o->sources.n > 0; i++) {
-		if (!has_family(&o->sources, addr_family(&o->relays.list[i])))
+	for (i = 0; i < o->relays.n && o->sources[0].n + o->sources[1].n > 0; i++) {
+		if (!o->sources[!addr_is_ipv4(&o->relays.list[i])].n)
 			return error_set(err, -EINVAL,
 					 "no --source of the family of one of the relays");
 	}
@@ -313,7 +303,8 @@ void gateways_options_free(struct gateways_options *o)
 {
 	channels_free(&o->channels);
 	free(o->relays.list);
-	free(o->sources.list);
+	free(o->sources[0].list);
+	free(o->sources[1].list);
 	free(o->excluded.list);
 	if (o->reference.data)
 		munmap((void *)o->reference.data, o->reference.len);

@@ -13,7 +13,8 @@
 enum ending { ENDING_TEARDOWN, ENDING_LEAVE, ENDING_NONE };
 
 struct gateways_options {
-	struct addr_list relays, sources, excluded;
+	struct addr_list relays, excluded;
+	struct addr_list sources[2]; /* IPv4, IPv6 */
 	struct channels channels;
 	struct gateway_options gateway;
 	struct receiver_rules rules;

@@ -10,6 +10,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include "base/clock.h"
+#include "load/channel.h"
+
+#define ADDRS_MAX 1000000u
 
 static double scale_of(const char *suffix)
 {
@@ -71,6 +74,32 @@ int option_addr(const char *option, const char *text, struct addr_list *out, str
 		return error_set(err, -ENOMEM, "no memory");
 	out->list = list;
 	list[out->n++] = addr;
+	return 0;
+}
+
+int option_addrs(const char *option, const char *text, struct addr_list out[2], struct error *err)
+{
+	char copy[AMT_ADDR_STRLEN + 16];
+	struct addr_list *family;
+	struct amt_addr addr, *list;
+	unsigned long count = 0, i;
+
+	if (strlen(text) < sizeof(copy))
+		count = addr_take_count(strcpy(copy, text), ADDRS_MAX);
+	if (count == 0 || addr_parse(copy, &addr))
+		return error_set(err, -EINVAL,
+				 "--%s: '%s' is no IPv4 or IPv6 address (xN behind it: N in a row, "
+				 "up to %u)",
+				 option, text, ADDRS_MAX);
+	family = &out[!addr_is_ipv4(&addr)];
+	list = realloc(family->list, (family->n + count) * sizeof(*list));
+	if (!list)
+		return error_set(err, -ENOMEM, "no memory");
+	family->list = list;
+	for (i = 0; i < count; i++) {
+		list[family->n] = addr;
+		addr_advance(&list[family->n++], (uint32_t)i);
+	}
 	return 0;
 }
 

@@ -24,6 +24,8 @@ struct addr_list {
 	unsigned int n;
 };
 int option_addr(const char *option, const char *text, struct addr_list *out, struct error *err);
+/* An address, or with "xN" behind it N in a row, into the list of its family: IPv4, IPv6. */
+int option_addrs(const char *option, const char *text, struct addr_list out[2], struct error *err);
 
 /* What to say when getopt_long() did not know what stands behind it; opterr has to be 0. */
 int option_unknown(const char *command, char **argv, struct error *err);
