@@ -114,7 +114,7 @@ static bool step(struct world *w, uint64_t *now, const uint8_t **data, size_t *s
 	w->changing = head[0] % TUNNELS;
 	if (head[0] & 0x80) {
 		*now += head[1] * NSEC_PER_SEC;
-		must(membership_expire(w->tunnel[w->changing], *now, take_change, w) > *now);
+		must(membership_expire(w->tunnel[w->changing], *now, NULL, take_change, w) > *now);
 		return true;
 	}
 	record = (struct report_record){.type = (enum record_type)(1 + (head[0] >> 2) % 6),
@@ -146,7 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (step(&w, &now, &data, &size))
 		;
 	for (w.changing = 0; w.changing < TUNNELS; w.changing++) {
-		membership_clear(w.tunnel[w.changing], take_change, &w);
+		membership_clear(w.tunnel[w.changing], NULL, take_change, &w);
 		membership_free(w.tunnel[w.changing]);
 	}
 	must(merge_groups(w.merge) == 0 && merge_channels(w.merge) == 0);

@@ -145,7 +145,7 @@ static void bed_open(struct bed *bed, bool ipv6)
 
 static void bed_close(struct bed *bed)
 {
-	membership_clear(bed->m, take_change, bed);
+	membership_clear(bed->m, NULL, take_change, bed);
 	assert_true(membership_is_empty(bed->m));
 	assert_int_equal(membership_deadline(bed->m), TIME_NEVER);
 	assert_string_equal(said(bed), "");
@@ -289,14 +289,14 @@ static void timers_include(void **state)
 	bed.now = seconds(100);
 	put(&bed, RECORD_ALLOW, "b");
 	bed.now = seconds(260) - 1;
-	assert_int_equal(membership_expire(bed.m, bed.now, take_change, &bed), seconds(260));
+	assert_int_equal(membership_expire(bed.m, bed.now, NULL, take_change, &bed), seconds(260));
 	assert_int_equal(bed.calls, 2);
 	bed.now = seconds(260);
-	assert_int_equal(membership_expire(bed.m, bed.now, take_change, &bed), seconds(360));
+	assert_int_equal(membership_expire(bed.m, bed.now, NULL, take_change, &bed), seconds(360));
 	assert_string_equal(said(&bed), "I b100");
 	assert_int_equal(membership_deadline(bed.m), seconds(360));
 	bed.now = seconds(360);
-	assert_int_equal(membership_expire(bed.m, bed.now, take_change, &bed), TIME_NEVER);
+	assert_int_equal(membership_expire(bed.m, bed.now, NULL, take_change, &bed), TIME_NEVER);
 	assert_string_equal(said(&bed), "");
 	assert_true(membership_is_empty(bed.m));
 	assert_int_equal(counter_get(AMT_COUNT_MEMBERSHIP_EXPIRED), 2);
@@ -314,18 +314,18 @@ static void timers_exclude(void **state)
 	put(&bed, RECORD_IS_EX, "axy"); /* group timer anew; a, x keep theirs */
 	assert_string_equal(said(&bed), "E260 a210 x110 -y");
 	bed.now = seconds(260); /* x ends: stays, excluded */
-	assert_int_equal(membership_expire(bed.m, bed.now, take_change, &bed), seconds(360));
+	assert_int_equal(membership_expire(bed.m, bed.now, NULL, take_change, &bed), seconds(360));
 	assert_string_equal(said(&bed), "E150 a100 -x -y");
 	bed.now = seconds(300);
 	put(&bed, RECORD_ALLOW, "b");
 	bed.now = seconds(410); /* group timer ends: INCLUDE (X) */
-	assert_int_equal(membership_expire(bed.m, bed.now, take_change, &bed), seconds(560));
+	assert_int_equal(membership_expire(bed.m, bed.now, NULL, take_change, &bed), seconds(560));
 	assert_string_equal(said(&bed), "I b150");
 	bed_close(&bed);
 	/* X empty: the group goes */
 	begin(&bed, true, EX_XY);
 	bed.now = seconds(260);
-	assert_int_equal(membership_expire(bed.m, bed.now, take_change, &bed), TIME_NEVER);
+	assert_int_equal(membership_expire(bed.m, bed.now, NULL, take_change, &bed), TIME_NEVER);
 	assert_string_equal(said(&bed), "");
 	assert_int_equal(counter_get(AMT_COUNT_MEMBERSHIP_EXPIRED), 1);
 	bed_close(&bed);
@@ -350,14 +350,15 @@ static void refresh(void **state)
 		bed_open(&bed, i % 2);
 		for (t = 0; t < 125 * 100; t += 125) {
 			bed.now = seconds(t);
-			membership_expire(bed.m, bed.now, take_change, &bed);
+			membership_expire(bed.m, bed.now, NULL, take_change, &bed);
 			put_raw(&bed, 1, row[i].type, row[i].old_host, row[i].sources);
 			assert_string_equal(said(&bed), row[i].after);
 		}
 		assert_int_equal(bed.calls, 1);
 		assert_true(membership_deadline(bed.m) <= bed.now + seconds(GMI));
 		bed.now += seconds(GMI);
-		assert_int_equal(membership_expire(bed.m, bed.now, take_change, &bed), TIME_NEVER);
+		assert_int_equal(membership_expire(bed.m, bed.now, NULL, take_change, &bed),
+				 TIME_NEVER);
 		bed_close(&bed);
 	}
 }
@@ -455,11 +456,11 @@ static void old_hosts(void **state)
 		put(&bed, RECORD_ALLOW, "a");
 		assert_string_equal(said(&bed), "E260 a260");
 		bed.now = seconds(259);
-		membership_expire(bed.m, bed.now, take_change, &bed);
+		membership_expire(bed.m, bed.now, NULL, take_change, &bed);
 		put(&bed, RECORD_BLOCK, "a");
 		assert_string_equal(said(&bed), "E101 a101");
 		bed.now = seconds(260); /* the older host is gone */
-		membership_expire(bed.m, bed.now, take_change, &bed);
+		membership_expire(bed.m, bed.now, NULL, take_change, &bed);
 		put(&bed, RECORD_BLOCK, "a");
 		assert_string_equal(said(&bed), "E100 -a");
 		put(&bed, RECORD_TO_EX, "bc");
@@ -630,7 +631,7 @@ static void long_lists(void **state)
 	bed.now = seconds(100);
 	put(&bed, RECORD_ALLOW, "ab");
 	bed.now = seconds(260);
-	membership_expire(bed.m, bed.now, take_change, &bed);
+	membership_expire(bed.m, bed.now, NULL, take_change, &bed);
 	assert_string_equal(said(&bed), "I a100 b100");
 	put(&bed, RECORD_TO_EX, letters);
 	put(&bed, RECORD_ALLOW, "abc");
@@ -651,8 +652,9 @@ static void many_groups(void **state)
 	assert_int_equal(membership_groups(bed.m), 64);
 	assert_int_equal(membership_deadline(bed.m), seconds(GMI));
 	for (i = 0; i < 64; i++) {
-		assert_int_equal(membership_expire(bed.m, seconds(GMI + i), take_change, &bed),
-				 i == 63 ? TIME_NEVER : seconds(GMI + i + 1));
+		assert_int_equal(
+			membership_expire(bed.m, seconds(GMI + i), NULL, take_change, &bed),
+			i == 63 ? TIME_NEVER : seconds(GMI + i + 1));
 		assert_int_equal(membership_groups(bed.m), 63 - i);
 	}
 	bed_close(&bed);

@@ -438,7 +438,7 @@ static void step(struct world *w)
 	w->changing = draw(w, TUNNELS);
 	w->settled = what >= 2;
 	if (what < 2)
-		membership_clear(w->tunnel[w->changing], take_change, w);
+		membership_clear(w->tunnel[w->changing], NULL, take_change, w);
 	else if (what < 900)
 		step_record(w);
 	else
@@ -447,8 +447,8 @@ static void step(struct world *w)
 	if (what < 900)
 		return;
 	for (w->changing = 0; w->changing < TUNNELS; w->changing++) {
-		assert_true(membership_expire(w->tunnel[w->changing], w->now, take_change, w) >
-			    w->now);
+		assert_true(membership_expire(w->tunnel[w->changing], w->now, NULL, take_change,
+					      w) > w->now);
 		check_all(w);
 	}
 }
@@ -475,7 +475,7 @@ static void run(uint32_t seed, unsigned int steps, unsigned int fail)
 	w.settled = false;
 	for (i = 0; i < TUNNELS; i++) {
 		w.changing = i;
-		membership_clear(w.tunnel[i], take_change, &w);
+		membership_clear(w.tunnel[i], NULL, take_change, &w);
 		check_all(&w);
 	}
 	for (i = 0; i < TUNNELS; i++)

@@ -13,9 +13,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <amt/wire.h>
+#include "base/clock.h"
 #include "base/counters.h"
+#include "base/loop.h"
 #include "relay/sockets.h"
 
 struct world {
@@ -24,9 +27,22 @@ struct world {
 	uint16_t port;
 	unsigned int received, batches, largest_batch, in_batch;
 	bool silent;
+	unsigned int heavy, next; /* messages that take a millisecond each; which comes next */
 	struct amt_sockaddr local;
 	size_t len;
 };
+
+static void work_a_millisecond(void)
+{
+	struct timespec ts;
+	int64_t end = 0, now;
+
+	do {
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+		now = ts.tv_sec * (int64_t)NSEC_PER_SEC + ts.tv_nsec;
+		end = end ? end : now + (int64_t)NSEC_PER_MSEC;
+	} while (now < end);
+}
 
 /* Sends back what came, as the engine would from inside. */
 static void echo(void *arg, uint64_t now, const struct amt_sockaddr *local,
@@ -39,6 +55,12 @@ static void echo(void *arg, uint64_t now, const struct amt_sockaddr *local,
 	w->in_batch++;
 	w->local = *local;
 	w->len = len;
+	if (w->heavy) {
+		assert_int_equal(*(const uint8_t *)buf, w->next++);
+		work_a_millisecond();
+		if (w->next == w->heavy)
+			event_base_loopbreak(w->base);
+	}
 	if (!w->silent)
 		relay_sockets_send(w->sockets, local, peer, buf, len);
 }
@@ -376,6 +398,28 @@ static void nothing_is_fragmented_outside(void **state)
 	send_large(w, "::1", 1500 - 47, 2);
 }
 
+/* One batch may hold more work than a turn of the loop should do: the rest comes in later turns, in
+ * order, though nothing more arrives that could wake us. */
+static void heavy_messages_share_the_loop(void **state)
+{
+	struct world *w = *state;
+	int fd = client("127.0.0.1");
+	struct loop_stats stats;
+	uint8_t i;
+
+	w->silent = true;
+	w->heavy = 30;
+	listen_on(w, "127.0.0.1");
+	for (i = 0; i < w->heavy; i++)
+		ask(fd, "127.0.0.1", w->port, &i, 1);
+	loop_run(w->base);
+	assert_int_equal(w->received, 30);
+	assert_true(w->largest_batch <= 8);
+	loop_stats(&stats);
+	assert_true(stats.turns >= 4);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,6 +429,7 @@ int main(void)
 		TEST(icmp_errors_do_not_stop_reading),
 		TEST(one_refused_message_loses_no_other),
 		TEST(wake_ups_are_bounded),
+		TEST(heavy_messages_share_the_loop),
 		TEST(long_and_empty_messages_arrive),
 		TEST(errors_say_what_to_do),
 		TEST(addresses_can_be_listed),

@@ -4,6 +4,7 @@
 #include "unit/helper_relay.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 
 static int setup(void **state)
 {
@@ -135,6 +136,76 @@ static void ends_only_the_tunnel_of_the_address_it_was_sent_to(void **state)
 	assert_int_not_equal(fake_tunnel(&b), UINT32_MAX);
 }
 
+#define MANY 400 /* groups: more than end in one step */
+
+static struct fake_gateway joined_many(struct world *w)
+{
+	struct fake_gateway g = fake_at(w, GATEWAY4, 40000, RELAY4);
+	char group[32];
+	unsigned int i;
+
+	w->options.max_groups_per_tunnel = 2 * MANY;
+	world_start(w);
+	assert_true(fake_request(&g, false));
+	for (i = 0; i < MANY; i++) {
+		snprintf(group, sizeof(group), "232.1.%u.%u", i / 256, i % 256);
+		fake_report(&g, RECORD_ALLOW, group, "198.51.100.1");
+	}
+	assert_int_equal(world_sets(w), MANY);
+	return g;
+}
+
+/* So that one gateway's end is not everybody's pause. */
+static void a_long_list_ends_step_by_step(void **state)
+{
+	struct world *w = *state;
+	struct fake_gateway g = joined_many(w);
+	unsigned int before, sets = MANY;
+	uint64_t next;
+
+	fake_teardown(&g, NULL);
+	assert_int_equal(counter_get(AMT_COUNT_TEARDOWN_ACCEPTED), 1);
+	do {
+		assert_int_equal(world_tunnels(w), 1);
+		before = sets;
+		sets = world_sets(w);
+		assert_true(before > sets && before - sets < MANY / 2);
+		next = relay_tick(w->relay, w->now);
+		assert_true(sets < 128 || next <= w->now); /* at once */
+	} while (world_sets(w));
+	assert_int_equal(world_tunnels(w), 0);
+	assert_true(relay_tick(w->relay, w->now) > w->now);
+	relay_free(w->relay);
+	joined_many(w); /* the same when nobody refreshes it */
+	w->now += SECONDS(261);
+	next = relay_tick(w->relay, w->now);
+	assert_true(next <= w->now);
+	assert_int_equal(world_tunnels(w), 1);
+	assert_true(world_sets(w) > MANY / 2);
+	world_pass(w, 0);
+	assert_int_equal(world_tunnels(w), 0);
+	assert_int_equal(world_sets(w), 0);
+}
+
+/* What comes while the old tunnel still ends is a new one's, and has no part of the old. */
+static void a_gateway_may_come_back_while_it_ends(void **state)
+{
+	struct world *w = *state;
+	struct fake_gateway g = joined_many(w);
+
+	fake_teardown(&g, NULL);
+	assert_int_equal(world_tunnels(w), 1);
+	fake_teardown(&g, NULL); /* it is gone for whoever asks */
+	assert_int_equal(counter_get(AMT_COUNT_TEARDOWN_UNKNOWN), 1);
+	assert_true(fake_request(&g, false));
+	fake_report(&g, RECORD_ALLOW, "232.1.0.7", "198.51.100.1");
+	assert_int_equal(world_tunnels(w), 1);
+	assert_int_equal(world_sets(w), 1);
+	assert_true(fake_gets(&g, "198.51.100.1", "232.1.0.7"));
+	world_pass(w, 0);
+	assert_int_equal(world_tunnels(w), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +216,8 @@ int main(void)
 		TEST(needs_the_right_mac),
 		TEST(may_have_the_previous_secret),
 		TEST(ends_only_the_tunnel_of_the_address_it_was_sent_to),
+		TEST(a_long_list_ends_step_by_step),
+		TEST(a_gateway_may_come_back_while_it_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

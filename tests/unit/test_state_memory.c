@@ -148,7 +148,7 @@ static bool step(struct world *w)
 	before = sum(m);
 	if (draw(8) == 0) {
 		w->now += draw(60) * NSEC_PER_SEC;
-		assert_true(membership_expire(m, w->now, take_change, w) > w->now);
+		assert_true(membership_expire(m, w->now, NULL, take_change, w) > w->now);
 		return true;
 	}
 	record.group = addr_from_ipv4((uint8_t[]){239, 1, 1, (uint8_t)draw(7)});
@@ -184,7 +184,7 @@ static void out_of_memory(void **state)
 	assert_true(w.lost > 100);
 	fail_percent = 100; /* leaving needs no memory */
 	for (w.changing = 0; w.changing < TUNNELS; w.changing++) {
-		membership_clear(w.tunnel[w.changing], take_change, &w);
+		membership_clear(w.tunnel[w.changing], NULL, take_change, &w);
 		assert_true(membership_is_empty(w.tunnel[w.changing]));
 		membership_free(w.tunnel[w.changing]);
 	}

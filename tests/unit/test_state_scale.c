@@ -210,7 +210,7 @@ static void any_source(void **state)
 	assert_int_equal(w->adds, half + named + (TUNNELS - half - named) * (1 + named));
 	for (i = 0; i < TUNNELS; i++) {
 		w->changing = i;
-		membership_clear(w->tunnel[i], take_change, w);
+		membership_clear(w->tunnel[i], NULL, take_change, w);
 	}
 	assert_int_equal(w->destroys, w->creates);
 	world_free(w);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The two answers that can be long, tunnels and groups: which ones there are is noted at once, each
- * row is made when the client takes it, and what ended in the meantime is left out.
+ * The two answers that can be long, tunnels and groups: each row is made when the client takes it,
+ * and what ended in the meantime is left out.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 struct rows {
 	const struct control_context *context; /* the relay is gone when the role has changed */
-	uint32_t *ids;
+	uint32_t *ids;			       /* NULL: all below n */
 	unsigned int n, room, at;
 	bool whole; /* with the memberships or members of each */
 	bool failed;
@@ -146,7 +146,10 @@ static json_t *next_tunnel(void *state)
 	json_t *row;
 
 	while (service && rows->at < rows->n) {
-		if (!relay_view(relay_service_relay(service), rows->ids[rows->at++], &view))
+		uint32_t id = rows->ids ? rows->ids[rows->at] : rows->at;
+
+		rows->at++;
+		if (!relay_view(relay_service_relay(service), id, &view))
 			continue;
 		row = tunnel_json(service, &view);
 		if (rows->whole) {
@@ -185,8 +188,11 @@ void control_tunnels(void *arg, const json_t *request, struct control_answer *an
 		control_answer(answer, NULL);
 		return;
 	}
-	relay_walk(relay_service_relay(context->service), text ? &addr : NULL, note_tunnel, rows);
-	if (rows->n)
+	if (text)
+		relay_walk(relay_service_relay(context->service), &addr, note_tunnel, rows);
+	else /* without a list: there may be very many */
+		rows->n = relay_tunnel_ids(relay_service_relay(context->service));
+	if (rows->ids)
 		qsort(rows->ids, rows->n, sizeof(*rows->ids), by_number);
 	rows_answer(rows, answer, "tunnels", next_tunnel);
 }

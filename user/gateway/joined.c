@@ -231,7 +231,7 @@ int joined_adopt(struct joined *joined, uint64_t now, const struct joined_entry 
 
 uint64_t joined_tick(struct joined *joined, uint64_t now)
 {
-	return membership_expire(joined->membership, now, on_change, joined);
+	return membership_expire(joined->membership, now, NULL, on_change, joined);
 }
 
 /* ---- what is asked ---- */

@@ -39,7 +39,7 @@ void report_set_interval(struct gateway *g)
 
 uint64_t report_tick(struct gateway *g, uint64_t now)
 {
-	return membership_expire(g->membership, now, tell_wanted, g);
+	return membership_expire(g->membership, now, NULL, tell_wanted, g);
 }
 
 /* Groups that no relay may be asked for. */

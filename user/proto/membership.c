@@ -261,7 +261,19 @@ static int group_expire(struct membership *m, const struct member_group *g, uint
 	return err;
 }
 
-uint64_t membership_expire(struct membership *m, uint64_t now, membership_change_fn fn, void *arg)
+/* Takes what a group costs; false: nothing was left, wait for another time. */
+static bool budget_take(unsigned int *budget, const struct member_group *g)
+{
+	if (!budget)
+		return true;
+	if (!*budget)
+		return false;
+	*budget -= *budget > g->nsources ? 1 + g->nsources : *budget;
+	return true;
+}
+
+uint64_t membership_expire(struct membership *m, uint64_t now, unsigned int *budget,
+			   membership_change_fn fn, void *arg)
 {
 	uint64_t deadline = TIME_NEVER;
 	unsigned int i = m->ngroups;
@@ -273,7 +285,7 @@ uint64_t membership_expire(struct membership *m, uint64_t now, membership_change
 		uint64_t first = group_deadline(m->groups[i]);
 		int err = 0;
 
-		if (first <= now) {
+		if (first <= now && budget_take(budget, m->groups[i])) {
 			err = group_expire(m, m->groups[i], now, fn, arg);
 			if (i >= m->ngroups || !addr_equal(&m->groups[i]->addr, &group))
 				continue;
@@ -319,9 +331,10 @@ static void group_leave(struct member_group *g, membership_change_fn fn, void *a
 	} while (g->nsources);
 }
 
-void membership_clear(struct membership *m, membership_change_fn fn, void *arg)
+void membership_clear(struct membership *m, unsigned int *budget, membership_change_fn fn,
+		      void *arg)
 {
-	while (m->ngroups) {
+	while (m->ngroups && budget_take(budget, m->groups[m->ngroups - 1])) {
 		group_leave(m->groups[m->ngroups - 1], fn, arg);
 		group_drop(m, m->ngroups - 1);
 	}

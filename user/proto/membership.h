@@ -64,14 +64,19 @@ void membership_free(struct membership *m);
 int membership_apply(struct membership *m, const struct membership_config *config, uint64_t now,
 		     const struct report_record *record, membership_change_fn fn, void *arg);
 
-/* Lets timers that are due at now act. Returns the next deadline, or TIME_NEVER. */
-uint64_t membership_expire(struct membership *m, uint64_t now, membership_change_fn fn, void *arg);
+/* Lets timers that are due at now act (R-138). Returns the next deadline, or TIME_NEVER. budget
+ * (NULL: no limit): each group that a timer acts on takes one from it, and one for each of its
+ * sources; when it is used up, the deadline returned may have passed: call again. */
+uint64_t membership_expire(struct membership *m, uint64_t now, unsigned int *budget,
+			   membership_change_fn fn, void *arg);
 /* The earliest deadline, without acting. Never late; early by what refreshes have put off since
  * membership_expire() looked last, so that a refresh costs nothing. TIME_NEVER: nothing joined. */
 uint64_t membership_deadline(const struct membership *m);
 
-/* Ends everything, as a report that leaves all groups would. */
-void membership_clear(struct membership *m, membership_change_fn fn, void *arg);
+/* Ends everything, as a report that leaves all groups would (R-80), or as much of it as the budget
+ * allows (NULL: no limit): call again while it is not empty. */
+void membership_clear(struct membership *m, unsigned int *budget, membership_change_fn fn,
+		      void *arg);
 
 /* Takes up a group after a restart with full timers: INCLUDE (sources), or EXCLUDE ({}, sources).
  * Tells fn, as a join would. Returns 0 or -ENOMEM. */

@@ -40,6 +40,7 @@ struct tunnel {
 	uint8_t mac[AMT_MAC_LEN];
 	bool mac_known; /* false after a restart, until the first Update */
 	bool ecn;
+	bool ending; /* nothing is added to it; what it had joined goes step by step */
 	__be16 relay_port;
 };
 
@@ -123,8 +124,11 @@ int tunnel_establish(struct relay *relay, struct tunnel *tunnel, uint64_t now);
 int tunnel_link(struct relay *relay, struct tunnel *tunnel, uint32_t id);
 /* After an accepted Update: restarts its timer, or ends it when nothing is left joined. */
 void tunnel_settle(struct relay *relay, struct tunnel *tunnel, uint64_t now);
-/* Ends it with all it has joined, and frees it. */
+/* Ends it with all it has joined, and frees it; a long list goes on at the next ticks. */
 void tunnel_end(struct relay *relay, struct tunnel *tunnel);
+/* A tunnel that a message concerns. One that is still ending ends at once, so that its endpoint can
+ * begin anew: NULL then, and for NULL. */
+struct tunnel *tunnel_living(struct relay *relay, struct tunnel *tunnel);
 /* Acts on at most a bounded number of due tunnels; returns when to come again. */
 uint64_t tunnels_tick(struct relay *relay, uint64_t now);
 void tunnels_free(struct relay *relay);

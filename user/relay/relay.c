@@ -204,6 +204,11 @@ static struct relay_tunnel_view view(const struct tunnel *tunnel)
 	};
 }
 
+uint32_t relay_tunnel_ids(const struct relay *relay)
+{
+	return relay->by_id_room;
+}
+
 bool relay_view(const struct relay *relay, uint32_t id, struct relay_tunnel_view *out)
 {
 	const struct tunnel *tunnel = tunnel_by_id(relay, id);
@@ -220,13 +225,6 @@ void relay_walk(struct relay *relay, const struct amt_addr *gateway,
 	const struct gateway *owner;
 	struct relay_tunnel_view out;
 
-	if (!gateway) {
-		for (tunnel = relay->tunnels; tunnel; tunnel = tunnel->hh.next) {
-			out = view(tunnel);
-			fn(arg, &out);
-		}
-		return;
-	}
 	owner = gateway_find(relay, gateway);
 	for (tunnel = owner ? owner->tunnels : NULL; tunnel; tunnel = tunnel->next) {
 		out = view(tunnel);

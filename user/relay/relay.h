@@ -119,9 +119,11 @@ struct relay_tunnel_view {
 	unsigned int groups;
 	const struct membership *membership;
 };
+/* All ids are below this. */
+uint32_t relay_tunnel_ids(const struct relay *relay);
 /* One tunnel by its id; false: no such tunnel. */
 bool relay_view(const struct relay *relay, uint32_t id, struct relay_tunnel_view *out);
-/* Calls fn for each tunnel, or only for those of one gateway address (NULL: all). */
+/* Calls fn for each tunnel of one gateway address. */
 void relay_walk(struct relay *relay, const struct amt_addr *gateway,
 		void (*fn)(void *arg, const struct relay_tunnel_view *view), void *arg);
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "relay/service_state.h"
 
 #define SETS_PER_SECOND	  256 /* that service_sets_review() looks at */
@@ -19,9 +20,13 @@
 /* Runs the engine's timers and comes back when it says. */
 static void tick(struct relay_service *service)
 {
-	uint64_t now = clock_now(), at = relay_tick(service->relay, now), wait;
 	struct timeval tv = {0};
+	uint64_t now, at, wait;
 
+	do { /* each bounds its work */
+		now = clock_now();
+		at = relay_tick(service->relay, now);
+	} while (at <= now && !loop_turn_is_long());
 	if (at == service->tick_at && at > now)
 		return; /* the timer stands as it is */
 	service->tick_at = at;

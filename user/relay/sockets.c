@@ -11,10 +11,12 @@
 #include <amt/wire.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "relay/outbox.h"
 
 #define READ_BATCH   32	  /* messages of one recvmmsg(2) */
 #define READ_ROUNDS  8	  /* of those a wake-up: other sockets and timers get their turn */
+#define LOOK_EVERY   4	  /* messages, whether the turn of the loop has become long */
 #define MESSAGE_ROOM 9216 /* a longer message arrives cut off, and fails its length checks */
 #define RECEIVE_ROOM (4 << 20)
 #define SEND_ROOM    (1 << 20)
@@ -35,7 +37,10 @@ struct relay_sockets {
 	struct listener *list;
 	struct outbox *outbox;
 	struct event *flush; /* sends what was queued outside a wake-up of ours */
+	struct event *rest;  /* goes on with the batch in a later turn of the loop */
 	bool reading;
+	struct listener *from; /* whose batch is not done; NULL: none */
+	int at, n;	       /* message to be done next, messages of the batch */
 	struct mmsghdr message[READ_BATCH];
 	struct iovec iov[READ_BATCH];
 	struct sockaddr_storage peer[READ_BATCH];
@@ -48,6 +53,8 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 
 	outbox_flush(sockets->outbox);
 }
+
+static void on_rest(evutil_socket_t fd, short what, void *arg);
 
 struct relay_sockets *relay_sockets_new(struct event_base *base, relay_sockets_fn fn,
 					void (*after_batch)(void *arg), void *arg)
@@ -63,7 +70,8 @@ struct relay_sockets *relay_sockets_new(struct event_base *base, relay_sockets_f
 	sockets->arg = arg;
 	sockets->outbox = outbox_new();
 	sockets->flush = evtimer_new(base, on_flush, sockets);
-	if (!sockets->outbox || !sockets->flush) {
+	sockets->rest = evtimer_new(base, on_rest, sockets);
+	if (!sockets->outbox || !sockets->flush || !sockets->rest) {
 		relay_sockets_free(sockets);
 		return NULL;
 	}
@@ -99,6 +107,8 @@ void relay_sockets_free(struct relay_sockets *sockets)
 	}
 	if (sockets->flush)
 		event_free(sockets->flush);
+	if (sockets->rest)
+		event_free(sockets->rest);
 	outbox_free(sockets->outbox);
 	free(sockets);
 }
@@ -123,32 +133,61 @@ static int read_batch(struct listener *listener)
 	return n < 0 ? 0 : n;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+/* Does the batch in hand; false: the rest is left to a later turn. */
+static bool do_batch(struct relay_sockets *sockets)
 {
-	struct listener *listener = arg;
-	struct relay_sockets *sockets = listener->owner;
+	uint64_t now = clock_now();
 	struct amt_sockaddr peer;
+	int i;
+
+	while (sockets->at < sockets->n) {
+		i = sockets->at++;
+		if (!sockaddr_from_native((struct sockaddr *)&sockets->peer[i], &peer))
+			sockets->fn(sockets->arg, now, &sockets->from->local, &peer,
+				    sockets->octets[i], sockets->message[i].msg_len);
+		if (i % LOOK_EVERY == LOOK_EVERY - 1 && sockets->at < sockets->n &&
+		    loop_turn_is_long())
+			return false;
+	}
+	sockets->from = NULL;
+	return true;
+}
+
+/* An Update may cost a hundred times what a Request costs, so it is not their number alone that
+ * ends a wake-up. listener NULL: only what was left over. */
+static void take(struct relay_sockets *sockets, struct listener *listener)
+{
+	static const struct timeval at_once;
 	unsigned int round;
-	int i, n;
 
 	sockets->reading = true;
-	for (round = 0; round < READ_ROUNDS; round++) {
-		uint64_t now = clock_now();
-
-		n = read_batch(listener);
-		for (i = 0; i < n; i++) {
-			if (sockaddr_from_native((struct sockaddr *)&sockets->peer[i], &peer))
-				continue;
-			sockets->fn(sockets->arg, now, &listener->local, &peer, sockets->octets[i],
-				    sockets->message[i].msg_len);
+	if (!sockets->from || do_batch(sockets)) {
+		for (round = 0; listener && round < READ_ROUNDS; round++) {
+			sockets->from = listener;
+			sockets->at = 0;
+			sockets->n = read_batch(listener);
+			if (!do_batch(sockets) || sockets->n < READ_BATCH || loop_turn_is_long())
+				break;
 		}
-		if (n < READ_BATCH)
-			break;
 	}
+	if (sockets->from)
+		evtimer_add(sockets->rest, &at_once);
 	outbox_flush(sockets->outbox);
 	sockets->reading = false;
 	if (sockets->after_batch)
 		sockets->after_batch(sockets->arg);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener *listener = arg;
+
+	take(listener->owner, listener);
+}
+
+static void on_rest(evutil_socket_t fd, short what, void *arg)
+{
+	take(arg, NULL);
 }
 
 /* ---- listening ---- */
@@ -262,6 +301,8 @@ void relay_sockets_close(struct relay_sockets *sockets, const struct amt_addr *a
 	if (!listener)
 		return;
 	outbox_flush(sockets->outbox);
+	if (sockets->from == listener)
+		sockets->from = NULL;
 	for (at = &sockets->list; *at != listener; at = &(*at)->next)
 		;
 	*at = listener->next;

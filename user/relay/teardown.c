@@ -20,7 +20,7 @@ void teardown_receive(struct relay *relay, const struct receipt *in)
 		return;
 	}
 	tunnel = tunnel_find(relay, &in->msg.gateway, &in->local->addr);
-	if (!tunnel) {
+	if (!tunnel || tunnel->ending) {
 		counter_add(AMT_COUNT_TEARDOWN_UNKNOWN, 1);
 		return;
 	}

@@ -12,7 +12,8 @@
 #include "proto/response_mac.h"
 #include "relay/engine.h"
 
-#define TICK_MAX 256 /* tunnels that one relay_tick() looks at */
+#define TICK_WORK 128 /* tunnels, groups and sources that one relay_tick() ends or looks at */
+#define END_WORK  128 /* groups and sources that end with their tunnel at once */
 
 #define tunnel_of(item) ((struct tunnel *)((char *)(item)-offsetof(struct tunnel, deadline)))
 
@@ -261,20 +262,48 @@ void tunnel_settle(struct relay *relay, struct tunnel *tunnel, uint64_t now)
 		deadlines_move(&relay->deadlines, &tunnel->deadline, next);
 }
 
-void tunnel_end(struct relay *relay, struct tunnel *tunnel)
+/* Ends what the budget allows (NULL: no limit), and with the last of it the tunnel. */
+static void end_some(struct relay *relay, struct tunnel *tunnel, unsigned int *budget)
 {
 	struct tunnel_change change = {.relay = relay, .tunnel = tunnel};
 
-	membership_clear(tunnel->membership, tunnel_changed, &change);
+	membership_clear(tunnel->membership, budget, tunnel_changed, &change);
+	if (!membership_is_empty(tunnel->membership)) {
+		tunnel->ending = true;
+		deadlines_move(&relay->deadlines, &tunnel->deadline, 0); /* before all others */
+		return;
+	}
 	tunnel_unlink(relay, tunnel);
 	relay->edge.tunnel_remove(relay->edge.arg, tunnel->id);
 	tunnel_discard(tunnel);
 }
 
-static void tunnel_expire(struct relay *relay, struct tunnel *tunnel, uint64_t now)
+void tunnel_end(struct relay *relay, struct tunnel *tunnel)
+{
+	unsigned int budget = END_WORK;
+
+	end_some(relay, tunnel, &budget);
+}
+
+struct tunnel *tunnel_living(struct relay *relay, struct tunnel *tunnel)
+{
+	if (!tunnel || !tunnel->ending)
+		return tunnel;
+	end_some(relay, tunnel, NULL);
+	return NULL;
+}
+
+static void tunnel_expire(struct relay *relay, struct tunnel *tunnel, uint64_t now,
+			  unsigned int *budget)
 {
 	struct tunnel_change change = {.relay = relay, .tunnel = tunnel, .now = now};
-	uint64_t next = membership_expire(tunnel->membership, now, tunnel_changed, &change);
+	uint64_t next;
+
+	if (tunnel->ending) {
+		end_some(relay, tunnel, budget);
+		return;
+	}
+	next = membership_expire(tunnel->membership, now, budget, tunnel_changed, &change);
 
 	if (!membership_is_empty(tunnel->membership)) {
 		deadlines_move(&relay->deadlines, &tunnel->deadline, next);
@@ -287,14 +316,15 @@ static void tunnel_expire(struct relay *relay, struct tunnel *tunnel, uint64_t n
 
 uint64_t tunnels_tick(struct relay *relay, uint64_t now)
 {
+	unsigned int budget = TICK_WORK;
 	struct deadline *first;
-	unsigned int i;
 
-	for (i = 0; i < TICK_MAX; i++) {
+	while (budget) {
 		first = deadlines_first(&relay->deadlines);
 		if (!first || first->at > now)
 			break;
-		tunnel_expire(relay, tunnel_of(first), now);
+		budget--; /* one that was refreshed costs little, but not nothing */
+		tunnel_expire(relay, tunnel_of(first), now, &budget);
 	}
 	first = deadlines_first(&relay->deadlines);
 	return first ? first->at : TIME_NEVER;

@@ -24,8 +24,9 @@ static bool report_is_trivial(const struct report *report)
 static bool is_repetition(const struct relay *relay, const struct tunnel *tunnel,
 			  const struct amt_message *msg)
 {
-	return relay->options.accept_repeated_mac && tunnel && tunnel->mac_known &&
-	       tunnel->nonce == msg->nonce && !memcmp(tunnel->mac, msg->mac, AMT_MAC_LEN);
+	return relay->options.accept_repeated_mac && tunnel && !tunnel->ending &&
+	       tunnel->mac_known && tunnel->nonce == msg->nonce &&
+	       !memcmp(tunnel->mac, msg->mac, AMT_MAC_LEN);
 }
 
 static bool authenticate(const struct relay *relay, const struct receipt *in,
@@ -117,6 +118,7 @@ void update_receive(struct relay *relay, const struct receipt *in)
 		return;
 	if (!authenticate(relay, in, tunnel, &ecn))
 		return;
+	tunnel = tunnel_living(relay, tunnel);
 	if (tunnel)
 		update_tunnel(relay, in, tunnel, &report, ecn);
 	else
