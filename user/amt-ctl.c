@@ -86,6 +86,28 @@ static void render_detached(const json_t *answer, FILE *out)
 	fprintf(out, "detached %lld\n", n);
 }
 
+static void print_keys(const char *title, const json_t *keys, FILE *out)
+{
+	const json_t *key;
+	size_t i;
+
+	json_array_foreach(keys, i, key)
+		fprintf(out, "%s%s", i ? ", " : title, json_string_value(key));
+	if (json_array_size(keys))
+		fputc('\n', out);
+}
+
+static void render_reload(const json_t *answer, FILE *out)
+{
+	const json_t *changed = json_object_get(answer, "changed"),
+		     *restart = json_object_get(answer, "restart");
+
+	print_keys("changed: ", changed, out);
+	print_keys("a restart of amtd is needed for: ", restart, out);
+	if (!json_array_size(changed) && !json_array_size(restart))
+		fputs("nothing has changed\n", out);
+}
+
 static int run_shutdown(struct session *session, const struct command *command, json_t *request)
 {
 	int ret = run_plain(session, command, request);
@@ -216,6 +238,9 @@ static const struct command commands[] = {
 	 "serve an interface; no flag: one-armed relay; --gateway: receive by amt0",
 	 "amt-ctl attach eth1 --upstream\n         amt-ctl attach eth0 --gateway --relay 192.0.2.1",
 	 arguments_attach, render_interfaces, run_plain},
+	{"reload", "", "read the configuration again and put it into force",
+	 "editor /etc/amt/main.conf && amt-ctl reload", arguments_nothing, render_reload,
+	 run_plain},
 	{"detach", "IFACE|--all", "leave an interface, or all", "amt-ctl detach eth1",
 	 arguments_detach, render_detached, run_plain},
 	{"tunnels", "[ADDRESS]", "gateways served; with an address, what it has joined",

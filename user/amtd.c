@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@ struct settings {
 	const char *file; /* NULL: the instance's own, or the defaults */
 	const char *instance;
 	bool foreground, check;
+	char path[PATH_MAX]; /* of the file, wherever the process goes */
 };
 
 struct daemon {
@@ -57,13 +59,27 @@ static void report_config(const char *line)
 static int load_config(const struct settings *settings, struct config *config)
 {
 	const char *file = settings->file;
-	char own[64];
 
-	if (!file) {
-		snprintf(own, sizeof(own), "/etc/amt/%s.conf", settings->instance);
-		file = access(own, F_OK) == 0 ? own : NULL;
-	}
+	if (!file && access(settings->path, F_OK) == 0)
+		file = settings->path;
 	return config_load(file, config, report_config);
+}
+
+/* For a reload, which comes when the working directory is another one. */
+static int find_path(struct settings *settings)
+{
+	char cwd[PATH_MAX] = "";
+	int n;
+
+	if (settings->file && settings->file[0] != '/' && !getcwd(cwd, sizeof(cwd)))
+		return -errno;
+	if (settings->file)
+		n = snprintf(settings->path, sizeof(settings->path), "%s%s%s", cwd,
+			     cwd[0] ? "/" : "", settings->file);
+	else
+		n = snprintf(settings->path, sizeof(settings->path), "/etc/amt/%s.conf",
+			     settings->instance);
+	return n < (int)sizeof(settings->path) ? 0 : -ENAMETOOLONG;
 }
 
 /* ---- the end ---- */
@@ -105,11 +121,14 @@ static void on_shutdown(void *arg, unsigned int drain_s)
 
 static void on_signal(evutil_socket_t signal, short what, void *arg)
 {
+	struct daemon *daemon = arg;
+	struct error err = {""};
+
 	if (signal == SIGHUP)
-		log_info("the configuration is read at the start only: restart amtd, packets keep "
-			 "flowing meanwhile");
+		json_decref(
+			control_reload(&daemon->context, &err)); /* which logs all it has to say */
 	else
-		stop(arg);
+		stop(daemon);
 }
 
 static void log_tunnels_left(const struct daemon *daemon)
@@ -268,6 +287,8 @@ static int open_control(struct daemon *daemon, struct error *err)
 	char path[CONTROL_PATH_LEN];
 
 	daemon->context.instance = daemon->settings->instance;
+	daemon->context.config = &daemon->config;
+	daemon->context.file = daemon->settings->path;
 	daemon->context.shutdown = on_shutdown;
 	daemon->context.change_role = change_role;
 	daemon->context.arg = daemon;
@@ -343,11 +364,15 @@ static int check(const struct settings *settings)
 	return 0;
 }
 
-static int start(const struct settings *settings)
+static int start(struct settings *settings)
 {
 	struct daemon daemon = {.settings = settings};
-	int status;
+	int status = find_path(settings);
 
+	if (status) {
+		log_error("%s: %s", settings->file, strerror(-status));
+		return EXIT_ERROR;
+	}
 	if (settings->check)
 		return check(settings);
 	if (load_config(settings, &daemon.config))

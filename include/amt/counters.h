@@ -102,6 +102,7 @@
 	X(TUNNEL_CREATED, "tunnels made")                                                         \
 	X(TUNNEL_EXPIRED, "tunnels ended by their timer")                                         \
 	X(TUNNEL_LEFT, "tunnels ended because their last subscription went")                      \
+	X(TUNNEL_FORBIDDEN, "tunnels ended because a reload no longer permits them")              \
 	X(MEMBERSHIP_EXPIRED, "subscriptions ended by their timer")                               \
 	X(SECRET_ROTATED, "new secrets")                                                          \
 	X(UPSTREAM_JOIN_FAILED, "upstream joins that the host stack refused")                     \

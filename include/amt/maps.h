@@ -19,7 +19,7 @@
 #include <linux/types.h>
 #include <amt/addr.h>
 
-#define AMT_SCHEMA_VERSION 2
+#define AMT_SCHEMA_VERSION 3
 
 #define AMT_BLOCK_MEMBERS  32 /* members a block has room for; a block never changes its place */
 #define AMT_UPLINKS_MAX	   16 /* interfaces that copies can leave by */
@@ -226,9 +226,10 @@ struct amt_tunnel {
 #define AMT_INTERFACE_GATEWAY  0x80 /* data from relays is decapsulated here */
 
 /* Value of `interfaces`, array: what is attached where, for status and for adoption. Entry i of an
- * uplink is uplink i only when uplink says so. */
+ * uplink is uplink i only when uplink says so. No role in flags: the slot is free. */
 struct amt_interface {
-	__u32 ifindex; /* 0: free */
+	char name[16];
+	__u32 ifindex; /* 0: it is not there, and attached when it appears */
 	__u32 flags;   /* AMT_INTERFACE_* */
 	__u32 uplink;  /* index used by endpoints and clones, when AMT_INTERFACE_UPLINK */
 	__u32 ring;    /* transmit ring size, frames */
@@ -329,7 +330,7 @@ _Static_assert(sizeof(struct amt_member6) == 24, "amt_member6");
 _Static_assert(sizeof(struct amt_endpoint) == 36, "amt_endpoint");
 _Static_assert(sizeof(struct amt_nexthop) == 40, "amt_nexthop");
 _Static_assert(sizeof(struct amt_tunnel) == 88, "amt_tunnel");
-_Static_assert(sizeof(struct amt_interface) == 16, "amt_interface");
+_Static_assert(sizeof(struct amt_interface) == 32, "amt_interface");
 _Static_assert(sizeof(struct amt_group_counters) == 32, "amt_group_counters");
 _Static_assert(sizeof(struct amt_decap_key) == 36, "amt_decap_key");
 _Static_assert(sizeof(struct amt_decap) == 32, "amt_decap");

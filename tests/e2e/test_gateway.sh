@@ -22,7 +22,6 @@ two_relays() {
 	ip -n "$net_id-src" link set br0 up
 	net_link relay down0 router out0
 	net_link relay2 down0 router out1
-	net_link router inside gw gw0
 	net_addr src br0 $source4/24 $source6/64
 	net_addr relay up0 10.1.0.254/24 2001:db8:1::fe/64
 	net_addr relay2 up0 10.1.0.253/24 2001:db8:1::fd/64
@@ -30,11 +29,16 @@ two_relays() {
 	net_addr relay2 down0 $relay4b/24
 	net_addr router out0 10.2.0.254/24 2001:db8:2::fe/64
 	net_addr router out1 10.3.0.254/24
+	inside_link
+	net_masquerade router 'out*'
+}
+
+inside_link() {
+	net_link router inside gw gw0
 	net_addr router inside 192.168.7.1/24 fd00:7::1/64
 	net_addr gw gw0 192.168.7.2/24 fd00:7::2/64
 	ip -n "$net_id-gw" route add default via 192.168.7.1
 	ip -n "$net_id-gw" -6 route add default via fd00:7::1
-	net_masquerade router 'out*'
 }
 
 gctl() { # the gateway's amt-ctl
@@ -153,6 +157,64 @@ survives_kill() {
 	wait_for 10 forwards 1 || fail "not joined at the relay"
 	stream -g $ssm4 -n 300 -r 4M
 	listener_good more
+}
+
+gateway_conf() { # gateway_conf LINE...
+	{
+		echo 'gateway {'
+		printf '    %s\n' 'uplink = gw0' "$@"
+		echo '}'
+	} >"$net_dir/gateway.conf"
+}
+
+# Another configuration under a stream; the relay in use stays while it is named.
+reloads() {
+	local ifindex sender
+	relays_up
+	second_relay_up
+	gateway_conf "relay = {\"$relay4\"}"
+	relay_start "$net_dir/gateway.conf" gw
+	wait_for 10 gateway_is '.state == "up"' || fail "the relay does not answer: $(gctl status)"
+	head -c 2000000 /dev/urandom >"$net_dir/film"
+	listener_start film --complete --compare "$net_dir/film" "${channels[@]}"
+	wait_for 10 forwards 2 || fail "not joined at the relay"
+	ifindex=$(amt0_ifindex)
+	stream -g $ssm4 -g $ssm6 -r 3M "$net_dir/film" &
+	sender=$!
+	gateway_conf "relay = {\"$relay4b\", \"$relay4\"}" 'mtu = 1400' 'request-retries = 7' \
+		'interface = amt7'
+	gctl reload >"$net_dir/said"
+	grep -q '^changed: relay, mtu, request-retries$' "$net_dir/said" || fail "$(cat "$net_dir/said")"
+	grep -q 'restart .* for: interface$' "$net_dir/said" || fail "$(cat "$net_dir/said")"
+	wait_for 10 gateway_is ".relay == \"$relay4\" and .state == \"up\" and
+		.pseudo_interface.mtu == 1400" || fail "$(gctl status)"
+	gateway_conf 'relay = {"224.1.1.1"}'
+	refuses "gateway.conf:3: relay: '224.1.1.1'" gctl reload
+	[ "$ifindex" = "$(amt0_ifindex)" ] || fail "amt0 was made anew"
+	wait "$sender"
+	listener_good film
+	listener_start more "${channels[@]}"
+	gateway_conf "relay = {\"$relay4b\"}" 'mtu = 1400' # the one in use is named no more
+	gctl reload
+	wait_for 10 gateway_is ".relay == \"$relay4b\" and .state == \"up\"" || fail "$(gctl status)"
+	wait_for 10 forwards 2 "$net_id-relay2" || fail "not joined at the second relay"
+	kill "$(cat "$net_dir/more.pid")"
+}
+
+# The uplink is away while amtd starts again: it is waited for, with the relays of the attach.
+uplink_returns() {
+	relays_up
+	gateway_up $relay4
+	kill -KILL "$(gctl --json status | jq .pid)"
+	ip -n "$net_id-router" link del inside
+	relay_start "" gw
+	gateway_is '.role == "gateway" and .interfaces[0].absent' || fail "forgotten: $(gctl status)"
+	inside_link
+	wait_for 20 gateway_is ".state == \"up\" and .relay == \"$relay4\"" || fail "$(gctl status)"
+	listener_start film --expect 100 "$source4,$ssm4"
+	wait_for 10 forwards 1 || fail "not joined at the relay"
+	stream -g $ssm4 -n 100 -r 2M
+	listener_good film
 }
 
 amt0_ifindex() {
@@ -296,6 +358,8 @@ two_relays
 run_case "by IPv4 through a NAT: IPv4 and IPv6 streams, SSM and ASM" carries $relay4
 run_case "by IPv6 through a NAT: IPv4 and IPv6 streams, SSM and ASM" carries $relay6
 run_case "amtd killed and started under a stream: nothing lost" survives_kill
+run_case "reload under a stream: other relays, another MTU" reloads
+run_case "the uplink is away while amtd starts again" uplink_returns
 run_case "the relay is cut off: the next one takes over" takes_next_relay
 run_case "any program receives, also by an amt0 made again" serves_any_program
 run_case "detach tells the relay and removes amt0" detaches

@@ -335,6 +335,82 @@ static void manual_default(const char *part, const char *key, const char *value)
 		fail_msg("amtd.conf(5): %s: expected '%s', found '%.40s'", key, want + 1, at + 1);
 }
 
+/* ---- the file read again ---- */
+
+static char changed[512];
+
+static void note_change(void *arg, const char *key, bool needs_restart)
+{
+	size_t n = strlen(changed);
+
+	snprintf(changed + n, sizeof(changed) - n, "%s%s%s", n ? " " : "", key,
+		 needs_restart ? "!" : "");
+}
+
+/* What differs between two files, "!" behind what needs a restart. */
+static const char *differences(const char *before, const char *after, struct config *now,
+			       struct config *again)
+{
+	assert_int_equal(read_text(before, now), 0);
+	assert_int_equal(read_text(after, again), 0);
+	changed[0] = '\0';
+	config_compare(now, again, note_change, NULL);
+	return changed;
+}
+
+static void compared(void **state)
+{
+	static const struct {
+		const char *before, *after, *says;
+	} row[] = {
+		{"relay { }", "relay { # the same\n}", ""},
+		{"relay { }", "relay { query-interval = 125 }", ""},
+		{"relay { }", "log-level = debug relay { }", "log-level"},
+		{"relay { }", "relay { ttl = keep udp-checksum = yes }", "ttl udp-checksum"},
+		{"relay { dscp = 4 }", "relay { dscp = 5 }", "dscp"},
+		{"relay { address = 192.0.2.1 }", "relay { address = {192.0.2.1, 192.0.2.2} }",
+		 "address"},
+		{"relay { address = {192.0.2.1, 192.0.2.2} }",
+		 "relay { address = {192.0.2.2, 192.0.2.1} }", "address"},
+		{"relay { uplink = {a, b} }", "relay { uplink = {a, c} }", "uplink"},
+		{"relay { permit-gateways = {\"10.0.0.0/8\"} }",
+		 "relay { permit-gateways = {\"10.0.0.0/9\"} }", "permit-gateways"},
+		{"relay { query-source-ipv4 = 192.0.2.1 }", "relay { }", "query-source-ipv4"},
+		{"relay { }", "relay { port = 3000 max-blocks = 5 robustness = 3 }",
+		 "port! robustness max-blocks!"},
+		{"gateway { }",
+		 "gateway { interface = amt1 relay = {anycast} addresses = "
+		 "{\"192.0.2.1/24\"} source-ipv6 = \"2001:db8::1\" }",
+		 "relay interface! addresses source-ipv6!"},
+	};
+	struct config now, again;
+	size_t i;
+
+	for (i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		assert_string_equal(differences(row[i].before, row[i].after, &now, &again),
+				    row[i].says);
+		config_free(&now);
+		config_free(&again);
+	}
+}
+
+/* What needs a restart stays as it is in what can be put into force. */
+static void fixed_keys_stay(void **state)
+{
+	struct config now, again;
+
+	differences("gateway { interface = amt1 }",
+		    "gateway { interface = amt2 local-port = 7 mtu = 1400 }", &now, &again);
+	assert_string_equal(again.gateway.interface, "amt1");
+	assert_int_equal(again.gateway.local_port, 0);
+	assert_int_equal(again.gateway.mtu, 1400);
+	assert_string_equal(now.gateway.interface, "amt2");
+	config_free(&now);
+	config_free(&again);
+}
+
+/* ---- the manual ---- */
+
 /* Describes every key of the section, and nothing that is not there. */
 static void manual_section(const char *manual, const char *section)
 {
@@ -377,6 +453,7 @@ int main(void)
 		cmocka_unit_test(other_files),	    cmocka_unit_test(warnings_do_not_fail),
 		cmocka_unit_test(gateway_file),	    cmocka_unit_test(one_role),
 		cmocka_unit_test(gateway_errors),   cmocka_unit_test(manual_agrees),
+		cmocka_unit_test(compared),	    cmocka_unit_test(fixed_keys_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -245,6 +245,68 @@ static void draining(void **state)
 	assert_int_equal(world_tunnels(w), 2);
 }
 
+/* ---- other options while tunnels are served ---- */
+
+static void permit(struct amt_prefix *prefix, const char *text)
+{
+	assert_int_equal(prefix_parse(text, prefix), 0);
+}
+
+static void new_limits_hold_for_what_comes(void **state)
+{
+	struct world *w = *state;
+	struct fake_gateway a, b;
+
+	world_start(w);
+	a = join(w, GATEWAY4, 40000);
+	b = join(w, GATEWAY4, 40001);
+	w->options.max_tunnels_per_address = 1;
+	w->options.max_groups_per_tunnel = 1;
+	w->options.requests_per_second = 1;
+	w->options.requests_burst = 1;
+	relay_set_options(w->relay, &w->options, w->now);
+	join(w, "203.0.113.10", 40002);
+	assert_int_equal(world_tunnels(w), 3);
+	fake_report(&a, RECORD_TO_EX, "239.1.1.2", "");
+	assert_int_equal(counter_get(AMT_COUNT_GROUP_LIMIT), 1);
+	assert_true(fake_gets(&a, "198.51.100.1", "239.1.1.1"));
+	assert_true(fake_gets(&b, "198.51.100.1", "239.1.1.1"));
+	world_pass(w, SECONDS(2));
+	assert_true(fake_request(&a, false));
+	assert_false(fake_request(&a, false));
+}
+
+static void what_is_no_longer_permitted_ends(void **state)
+{
+	struct world *w = *state;
+	struct amt_prefix gateways, groups;
+	struct fake_gateway a, b, c;
+
+	permit(&gateways, "203.0.113.0/24");
+	permit(&groups, "239.1.0.0/16");
+	world_start(w);
+	a = join(w, GATEWAY4, 40000);
+	fake_report(&a, RECORD_ALLOW, "232.7.7.7", "198.51.100.1 198.51.100.2");
+	fake_report(&a, RECORD_TO_EX, "239.2.2.2", "198.51.100.1");
+	b = join(w, "198.51.100.77", 40000);
+	c = fake_at(w, GATEWAY4, 40001, RELAY4);
+	assert_true(fake_request(&c, false));
+	fake_report(&c, RECORD_TO_EX, "239.2.2.2", "");
+	assert_int_equal(world_tunnels(w), 3);
+	w->options.permit_gateways = &gateways;
+	w->options.npermit_gateways = 1;
+	w->options.permit_groups = &groups;
+	w->options.npermit_groups = 1;
+	relay_set_options(w->relay, &w->options, w->now);
+	assert_int_equal(world_tunnels(w), 1);
+	assert_int_equal(counter_get(AMT_COUNT_TUNNEL_FORBIDDEN), 2);
+	assert_true(fake_gets(&a, "198.51.100.1", "239.1.1.1"));
+	assert_false(fake_gets(&a, "198.51.100.1", "232.7.7.7"));
+	assert_false(fake_gets(&a, "198.51.100.2", "239.2.2.2"));
+	assert_int_equal(world_tunnel_of(w, &b.addr, &b.local.addr), UINT32_MAX);
+	assert_int_equal(world_sets(w), 1);
+}
+
 static uint64_t flood(struct ratelimit *limit, uint64_t now, const struct amt_addr *victim)
 {
 	struct amt_addr forged = {0};
@@ -289,6 +351,8 @@ int main(void)
 		TEST(gateways_that_are_not_permitted),
 		TEST(requests_of_one_address),
 		TEST(draining),
+		TEST(new_limits_hold_for_what_comes),
+		TEST(what_is_no_longer_permitted_ends),
 		cmocka_unit_test(rate_limit_under_forged_addresses),
 	};
 

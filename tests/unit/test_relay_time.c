@@ -229,6 +229,79 @@ static void restart_replaces_an_old_secret(void **state)
 	assert_int_equal(w->secrets[0].installed_ns, w->now);
 }
 
+/* ---- other intervals while tunnels are served ---- */
+
+static void set_intervals(struct world *w, unsigned int query, unsigned int response)
+{
+	w->options.query_interval_s = query;
+	w->options.response_interval_s = response;
+	relay_set_options(w->relay, &w->options, w->now);
+}
+
+/* A gateway that was told 125 s asks again after those, whatever the relay would like now. */
+static void shorter_intervals_hold_by_and_by(void **state)
+{
+	struct world *w = *state;
+	struct fake_gateway g;
+
+	world_start(w);
+	g = asking(w, 40000);
+	fake_report(&g, RECORD_TO_EX, "239.1.1.1", "");
+	world_pass(w, SECONDS(60));
+	set_intervals(w, 10, 5);
+	/* by a MAC of before, and with no new Query before its own time is over */
+	fake_report(&g, RECORD_TO_EX, "239.1.1.2", "");
+	world_pass(w, SECONDS(64));
+	assert_true(fake_gets(&g, "198.51.100.1", "239.1.1.2"));
+	assert_int_equal(relay_gmi(w->relay), SECONDS(260));
+	assert_true(fake_request(&g, false)); /* says 10 s */
+	assert_int_equal(w->sent[AMT_QUERY_DATAGRAM + 24 + 9], 10);
+	fake_report(&g, RECORD_IS_EX, "239.1.1.1", "");
+	fake_report(&g, RECORD_IS_EX, "239.1.1.2", "");
+	world_pass(w, SECONDS(200));
+	assert_int_equal(relay_gmi(w->relay), SECONDS(25));
+	assert_int_equal(world_tunnels(w), 1);
+	assert_true(fake_request(&g, false));
+	fake_report(&g, RECORD_IS_EX, "239.1.1.1", "");
+	world_pass(w, SECONDS(26));
+	assert_false(fake_gets(&g, "198.51.100.1", "239.1.1.1"));
+}
+
+static void longer_intervals_hold_at_once(void **state)
+{
+	struct world *w = *state;
+	struct fake_gateway g;
+
+	w->options.query_interval_s = 10;
+	w->options.response_interval_s = 5;
+	world_start(w);
+	g = asking(w, 40000);
+	set_intervals(w, 100, 10);
+	assert_int_equal(relay_gmi(w->relay), SECONDS(210));
+	fake_report(&g, RECORD_TO_EX, "239.1.1.1", "");
+	world_pass(w, SECONDS(209));
+	assert_true(fake_gets(&g, "198.51.100.1", "239.1.1.1"));
+	world_pass(w, SECONDS(2));
+	assert_int_equal(world_tunnels(w), 0);
+}
+
+/* The previous secret lives as long as gateways may still go by it. */
+static void shorter_intervals_keep_the_previous_secret(void **state)
+{
+	struct world *w = *state;
+	struct fake_gateway g;
+
+	world_start(w);
+	world_pass(w, SECONDS(3590));
+	g = asking(w, 40000);
+	world_pass(w, SECONDS(15)); /* a new secret */
+	set_intervals(w, 10, 5);
+	world_pass(w, SECONDS(100));
+	fake_report(&g, RECORD_TO_EX, "239.1.1.1", "");
+	assert_int_equal(world_tunnels(w), 1);
+	assert_int_equal(counter_get(AMT_COUNT_UPDATE_PREVIOUS_SECRET), 1);
+}
+
 /* Against the plain way of finding the least */
 static void deadlines_come_in_order(void **state)
 {
@@ -271,6 +344,9 @@ int main(void)
 		TEST(replay_of_an_old_secret_is_refused),
 		TEST(restart_keeps_the_secrets),
 		TEST(restart_replaces_an_old_secret),
+		TEST(shorter_intervals_hold_by_and_by),
+		TEST(longer_intervals_hold_at_once),
+		TEST(shorter_intervals_keep_the_previous_secret),
 		cmocka_unit_test(deadlines_come_in_order),
 	};
 

@@ -94,13 +94,18 @@ static const struct config_key gateway_keys[] = {
 #undef SECTION
 /* clang-format on */
 
+/* Of these, what stands in the file is taken at a start only: sizes of pinned maps, and what a
+ * tunnel is known by. */
+static const char relay_fixed[] = " port max-tunnels max-channels max-blocks max-nexthops ";
+static const char gateway_fixed[] = " interface local-port source-ipv4 source-ipv6 ";
+
 #define NKEYS(keys) (sizeof(keys) / sizeof((keys)[0]))
 
 static const struct config_section sections[CONFIG_SECTIONS] = {
 	[CONFIG_RELAY_SECTION] = {"relay", relay_keys, NKEYS(relay_keys),
-				  offsetof(struct config, relay)},
+				  offsetof(struct config, relay), relay_fixed},
 	[CONFIG_GATEWAY_SECTION] = {"gateway", gateway_keys, NKEYS(gateway_keys),
-				    offsetof(struct config, gateway)},
+				    offsetof(struct config, gateway), gateway_fixed},
 };
 
 const char *config_key(const char *section, unsigned int i, const char **default_value)
@@ -286,6 +291,46 @@ int config_load(const char *path, struct config *config, void (*report)(const ch
 	ret = config_read(stream, path, config, report);
 	fclose(stream);
 	return ret;
+}
+
+/* ---- reading it again ---- */
+
+static bool is_fixed(const struct config_section *section, const struct config_key *key)
+{
+	char word[64];
+
+	snprintf(word, sizeof(word), " %s ", key->name);
+	return strstr(section->fixed, word) != NULL;
+}
+
+static void section_compare(const struct config_section *section, struct config *now,
+			    struct config *again,
+			    void (*fn)(void *arg, const char *key, bool needs_restart), void *arg)
+{
+	void *a = (char *)now + section->offset, *b = (char *)again + section->offset;
+	unsigned int i;
+
+	for (i = 0; i < section->nkeys; i++) {
+		const struct config_key *key = &section->keys[i];
+		bool fixed = is_fixed(section, key);
+
+		if (config_value_equal(key, a, b))
+			continue;
+		if (fixed)
+			config_value_swap(key, a, b);
+		fn(arg, key->name, fixed);
+	}
+}
+
+void config_compare(struct config *now, struct config *again,
+		    void (*fn)(void *arg, const char *key, bool needs_restart), void *arg)
+{
+	unsigned int i;
+
+	if (now->log_level != again->log_level)
+		fn(arg, "log-level", false);
+	for (i = 0; i < CONFIG_SECTIONS; i++)
+		section_compare(&sections[i], now, again, fn, arg);
 }
 
 void config_free(struct config *config)

@@ -87,6 +87,11 @@ int config_read(FILE *stream, const char *name, struct config *config,
 /* What a missing file means: every default, a relay that waits for attach. 0 or -ENOMEM. */
 int config_default(struct config *config);
 void config_free(struct config *config);
+/* What differs between the configuration in force and the same file, read again: calls fn for each
+ * key. Of those that need a restart both exchange their values, so that again can be put into force
+ * whole. */
+void config_compare(struct config *now, struct config *again,
+		    void (*fn)(void *arg, const char *key, bool needs_restart), void *arg);
 
 /* Key i of a section ("relay", "gateway") and its default as it would stand in the file ("" for an
  * empty list); NULL behind the last. For the test that holds amtd.conf(5) against it. */

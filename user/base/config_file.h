@@ -27,7 +27,8 @@ struct config_section {
 	const char *name;
 	const struct config_key *keys;
 	unsigned int nkeys;
-	size_t offset; /* of its struct in struct config */
+	size_t offset;	   /* of its struct in struct config */
+	const char *fixed; /* keys that hold until a restart, " a b " */
 };
 
 /* One reading of a file: what is known before, then what was found. */

@@ -51,4 +51,11 @@ bool config_is_relay(const char *text);
 /* Frees what the field holds. */
 void config_value_free(const struct config_key *key, void *base);
 
+/* ---- config_pair.c ---- */
+
+/* Whether the fields in both bases say the same; lists also in their order. */
+bool config_value_equal(const struct config_key *key, const void *a, const void *b);
+/* Exchanges the fields. */
+void config_value_swap(const struct config_key *key, void *a, void *b);
+
 #endif

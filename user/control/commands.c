@@ -277,15 +277,8 @@ static void handle_shutdown(void *arg, const json_t *request, struct control_ans
 }
 
 const struct control_command control_commands[] = {
-	{"status", handle_status},
-	{"tunnels", control_tunnels},
-	{"groups", control_groups},
-	{"relays", control_relays},
-	{"verify", control_verify},
-	{"stats", handle_stats},
-	{"maps", handle_maps},
-	{"attach", control_attach},
-	{"detach", control_detach},
-	{"shutdown", handle_shutdown},
-	{NULL, NULL},
+	{"status", handle_status},  {"tunnels", control_tunnels},	{"groups", control_groups},
+	{"relays", control_relays}, {"verify", control_verify},		{"stats", handle_stats},
+	{"maps", handle_maps},	    {"reload", control_reload_command}, {"attach", control_attach},
+	{"detach", control_detach}, {"shutdown", handle_shutdown},	{NULL, NULL},
 };

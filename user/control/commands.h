@@ -11,6 +11,7 @@
 #include "base/addr.h"
 #include "control/server.h"
 
+struct config;
 struct datapath;
 struct gateway_service;
 struct relay_service;
@@ -20,6 +21,10 @@ struct control_context {
 	struct relay_service *service;
 	struct gateway_service *gateway;
 	const char *instance;
+	/* What is in force, and the file that it came from: absolute, and there is a file once one
+	 * was read. */
+	struct config *config;
+	const char *file;
 	/* Ends amtd and the relay in so many seconds, until which no tunnel is made; called once
 	 * the answer is out. */
 	void (*shutdown)(void *arg, unsigned int drain_s);
@@ -28,6 +33,11 @@ struct control_context {
 	void *arg;
 	unsigned int drain_s; /* of the shutdown that was asked for */
 };
+
+/* Reads the configuration again and puts it into force, as far as that is possible without a
+ * restart; logs what changed or what is wrong. Returns the answer of reload, or NULL and why; then
+ * nothing has changed. */
+json_t *control_reload(struct control_context *context, struct error *err);
 
 /* Ends with a NULL name; arg of the handlers is struct control_context. */
 extern const struct control_command control_commands[];
@@ -59,6 +69,7 @@ void control_detach(void *arg, const json_t *request, struct control_answer *ans
 void control_tunnels(void *arg, const json_t *request, struct control_answer *answer);
 void control_groups(void *arg, const json_t *request, struct control_answer *answer);
 void control_relays(void *arg, const json_t *request, struct control_answer *answer);
+void control_reload_command(void *arg, const json_t *request, struct control_answer *answer);
 void control_verify(void *arg, const json_t *request, struct control_answer *answer);
 void control_gateway_status(struct control_context *context, struct control_answer *answer);
 /* group NULL: all. */

@@ -22,8 +22,9 @@ static const char *mode_name(enum datapath_mode mode)
 
 static json_t *interface_json(const struct datapath_interface *interface)
 {
-	return json_pack("{ss si sb sb sb ss sb sb sb si si sb ss}", "interface", interface->name,
-			 "ifindex", interface->ifindex, "upstream", interface->upstream, "uplink",
+	return json_pack("{ss si sb sb sb sb ss sb sb sb si si sb ss}", "interface",
+			 interface->name, "ifindex", interface->ifindex, "absent",
+			 !interface->ifindex, "upstream", interface->upstream, "uplink",
 			 interface->uplink, "gateway", interface->gateway, "mode",
 			 mode_name(interface->asked), "xdp", interface->xdp, "tc", interface->tc,
 			 "dispatcher", interface->dispatcher, "ring", interface->ring, "mtu",

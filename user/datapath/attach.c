@@ -117,6 +117,17 @@ static int set_roles(struct datapath *dp, struct interface *interface, uint32_t 
 	return 0;
 }
 
+/* Or leaves that to the day when it appears. */
+static int bring_up(struct datapath *dp, struct interface *interface, struct error *err)
+{
+	if (interface->ifindex)
+		return interface_bring_up(dp, interface, err);
+	if (!interface->said)
+		log_warning("%s is not there; attached when it appears", interface->name);
+	interface_save(dp, interface);
+	return 0;
+}
+
 /* keep: roles that it stays in, if it has them. */
 static int attach(struct datapath *dp, const char *name, uint32_t roles, uint32_t keep,
 		  enum datapath_mode mode, bool runtime, struct error *err)
@@ -125,9 +136,10 @@ static int attach(struct datapath *dp, const char *name, uint32_t roles, uint32_
 	uint32_t ifindex = if_nametoindex(name);
 	int ret;
 
-	if (!ifindex)
+	/* at run time a name that is unknown is a typing error */
+	if (!ifindex && !interface && runtime)
 		return error_set(err, -ENODEV, "no interface %s here; see: ip link", name);
-	if (ifindex == dp->veth.ifindex || ifindex == dp->veth.peer_ifindex)
+	if (ifindex && (ifindex == dp->veth.ifindex || ifindex == dp->veth.peer_ifindex))
 		return error_set(err, -EINVAL, "%s is amtd's own internal interface", name);
 	if (interface)
 		before = *interface;
@@ -140,10 +152,10 @@ static int attach(struct datapath *dp, const char *name, uint32_t roles, uint32_
 	roles |= interface->flags & keep;
 	ret = set_roles(dp, interface, roles, mode, runtime, err);
 	if (!ret)
-		ret = interface_bring_up(dp, interface, err);
+		ret = bring_up(dp, interface, err);
 	if (ret && before.used) {
 		*interface = before;
-		(void)interface_bring_up(dp, interface, NULL);
+		(void)bring_up(dp, interface, NULL);
 	} else if (ret) {
 		interface_take_down(dp, interface);
 	} else {
@@ -213,6 +225,8 @@ unsigned int datapath_interfaces(const struct datapath *dp, struct datapath_inte
 		};
 		memcpy(view->name, in->name, sizeof(view->name));
 		memcpy(view->why, in->why, sizeof(view->why));
+		if (!in->ifindex)
+			snprintf(view->why, sizeof(view->why), "absent: attached when it appears");
 	}
 	return n;
 }
@@ -221,7 +235,7 @@ unsigned int datapath_interfaces(const struct datapath *dp, struct datapath_inte
 
 static void went_away(struct datapath *dp, struct interface *interface)
 {
-	log_warning("%s is gone; attached again when it returns", interface->name);
+	log_warning("%s is gone; attached again when it appears", interface->name);
 	xdp_detach(dp, interface->ifindex); /* the pin of its link is all that is left */
 	interface->ifindex = 0;
 	interface->flags &= ~(AMT_INTERFACE_XDP | AMT_INTERFACE_TC);
@@ -310,14 +324,16 @@ static void adopt_one(struct datapath *dp, struct interface *interface,
 			 : record->flags & AMT_INTERFACE_MODE_TC ? DATAPATH_MODE_TC
 								 : DATAPATH_MODE_AUTO,
 	};
-	if (!if_indextoname(record->ifindex, interface->name) ||
-	    !(record->flags & INTERFACE_ROLES) || record->uplink >= AMT_UPLINKS_MAX) {
-		interface->ifindex = 0;
-		interface_save(dp, interface);
-		*interface = (struct interface){0};
+	memcpy(interface->name, record->name, sizeof(interface->name) - 1);
+	if (!record->ifindex || !if_indextoname(record->ifindex, interface->name)) {
+		interface->flags &= ~(AMT_INTERFACE_XDP | AMT_INTERFACE_TC);
+		interface->ifindex = if_nametoindex(interface->name); /* made anew meanwhile */
+	}
+	if (record->uplink >= AMT_UPLINKS_MAX) {
+		interface_take_down(dp, interface);
 		return;
 	}
-	if (!interface_bring_up(dp, interface, &err))
+	if (!bring_up(dp, interface, &err))
 		return;
 	log_error("%s, attached before the restart, cannot be now: %s", interface->name, err.text);
 	interface_take_down(dp, interface);
@@ -329,7 +345,8 @@ void interfaces_adopt(struct datapath *dp)
 	uint32_t i;
 
 	for (i = 0; i < AMT_INTERFACES_MAX; i++)
-		if (!maps_read(&dp->maps, MAP_INTERFACES, i, &record) && record.ifindex)
+		if (!maps_read(&dp->maps, MAP_INTERFACES, i, &record) &&
+		    record.flags & INTERFACE_ROLES)
 			adopt_one(dp, &dp->interfaces[i], &record);
 }
 

@@ -204,6 +204,23 @@ static void fill_config(struct datapath *dp)
 	datapath_lease(dp, clock_now());
 }
 
+void datapath_set_options(struct datapath *dp, const struct datapath_options *options)
+{
+	const struct datapath_options before = dp->options;
+
+	dp->options = *options;
+	dp->options.instance = before.instance;
+	dp->options.max_tunnels = before.max_tunnels;
+	dp->options.max_groups = before.max_groups;
+	dp->options.max_blocks = before.max_blocks;
+	dp->options.max_nexthops = before.max_nexthops;
+	fill_config(dp);
+	if (options->tunnel_mtu != before.tunnel_mtu ||
+	    options->tunnel_mtu_min != before.tunnel_mtu_min)
+		tunnels_reroute(dp);
+	sets_refresh(dp);
+}
+
 static int start(struct datapath *dp, struct error *err)
 {
 	int ret = load(dp, err);

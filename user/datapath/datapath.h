@@ -66,6 +66,8 @@ struct datapath_callbacks {
 int datapath_open(struct datapath **out, const struct datapath_options *options,
 		  struct event_base *base, const struct datapath_callbacks *callbacks,
 		  struct error *err);
+/* Puts other policies into force; sizes, instance and all else stay as they were opened. */
+void datapath_set_options(struct datapath *dp, const struct datapath_options *options);
 /* Leaves everything pinned and running: what a restart wants. */
 void datapath_close(struct datapath *dp);
 /* Detaches everywhere, removes all pins and the internal veth pair, then closes. */
@@ -82,10 +84,12 @@ struct datapath_interface {
 	bool dispatcher; /* libxdp's dispatcher is in use */
 	uint32_t ring;	 /* transmit ring, frames */
 	uint32_t mtu;
-	char why[160]; /* why not native XDP, or "" */
+	char why[160]; /* why not native XDP, or why not at all (ifindex 0: it is not there), or ""
+			*/
 };
 
-/* Attaches an interface, or changes its relay roles; a gateway's role (decap.h) stays. A foreign
+/* Attaches an interface, or changes its relay roles; a gateway's role (decap.h) stays. One that is
+ * not there is attached when it appears, unless runtime and never seen: -ENODEV. A foreign
  * XDP program without a dispatcher is never evicted: -EBUSY in mode xdp, TC in mode auto. */
 int datapath_attach(struct datapath *dp, const char *name, bool upstream, bool uplink,
 		    enum datapath_mode mode, bool runtime, struct error *err);

@@ -15,13 +15,15 @@
 
 void interface_save(struct datapath *dp, const struct interface *interface)
 {
-	const struct amt_interface record = {
-		.ifindex = interface->ifindex,
-		.flags = interface->ifindex ? interface->flags : 0,
-		.uplink = interface->uplink,
-		.ring = interface->ring,
-	};
+	struct amt_interface record = {0};
 
+	if (interface->flags & INTERFACE_ROLES) {
+		memcpy(record.name, interface->name, sizeof(record.name));
+		record.ifindex = interface->ifindex;
+		record.flags = interface->flags;
+		record.uplink = interface->uplink;
+		record.ring = interface->ring;
+	}
 	maps_write(&dp->maps, MAP_INTERFACES, (uint32_t)(interface - dp->interfaces), &record);
 }
 
@@ -166,7 +168,7 @@ void interface_take_down(struct datapath *dp, struct interface *interface)
 		tc_detach(interface->ifindex, TC_RELAY, map_id);
 		tc_detach(interface->ifindex, TC_GATEWAY, map_id);
 	}
-	interface->ifindex = 0;
+	interface->flags = 0;
 	interface_save(dp, interface);
 	*interface = (struct interface){0};
 }

@@ -134,7 +134,7 @@ static int attach(struct gateway_service *service, const char *name, enum datapa
 	bool there = uplink_find(service, name);
 	int rc;
 
-	if (!if_nametoindex(name) || strlen(name) >= IF_NAMESIZE)
+	if (strlen(name) >= IF_NAMESIZE)
 		return error_set(err, -ENODEV, "no interface %s here; see: ip link", name);
 	if (!there && service->nuplinks == AMT_INTERFACES_MAX)
 		return error_set(err, -ENOSPC, "%s: no more than %d interfaces can be attached",
@@ -258,6 +258,26 @@ static int open_datapath(struct gateway_service *service, struct error *err)
 	return datapath_open(&service->datapath, &options, service->base, &callbacks, err);
 }
 
+static int attach_configured(struct gateway_service *service, struct error *err)
+{
+	const struct config_names *uplink = &service->config->uplink;
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; i < uplink->n && !rc; i++)
+		rc = attach(service, uplink->list[i], configured_mode(service->config), false, err);
+	return rc;
+}
+
+/* The relays of an attach were for that attach. */
+static void forget_attached_relays(struct gateway_service *service)
+{
+	if (!service->config->uplink.n)
+		return;
+	service->record.runtime = false;
+	memset(service->record.relays, 0, sizeof(service->record.relays));
+}
+
 static bool is_configured(const struct gateway_service *service, const char *name)
 {
 	const struct config_names *uplink = &service->config->uplink;
@@ -301,9 +321,7 @@ static void sweep_pseudo(struct gateway_service *service)
 
 static int open_parts(struct gateway_service *service, struct error *err)
 {
-	const struct config_names *uplink = &service->config->uplink;
 	struct service_record before;
-	unsigned int i;
 	int rc = open_datapath(service, err);
 
 	if (rc)
@@ -311,13 +329,10 @@ static int open_parts(struct gateway_service *service, struct error *err)
 	service_record_load(service);
 	before = service->record;
 	service->adopted = datapath_adopted(service->datapath) && before.magic;
-	if (uplink->n) { /* relays of an attach were for that attach */
-		service->record.runtime = false;
-		memset(service->record.relays, 0, sizeof(service->record.relays));
-	}
+	forget_attached_relays(service);
 	rc = timers_open(service, err);
-	for (i = 0; i < uplink->n && !rc; i++)
-		rc = attach(service, uplink->list[i], configured_mode(service->config), false, err);
+	if (!rc)
+		rc = attach_configured(service, err);
 	if (rc)
 		return rc;
 	if (datapath_adopted(service->datapath)) {
@@ -356,6 +371,51 @@ int gateway_service_open(struct gateway_service **out,
 	else
 		gateway_service_destroy(service);
 	return rc;
+}
+
+/* ---- another configuration ---- */
+
+/* What the configuration says now is begun with, as after a restart: the same port, the same tunnel
+ * if its relay is still a candidate, the same pseudo-interface. */
+static int start_again(struct gateway_service *service, struct error *err)
+{
+	bool adopted = service->adopted;
+	int rc;
+
+	if (!gateway_service_running(service))
+		return 0;
+	service_settle(service); /* notes the tunnel */
+	service_abandon(service);
+	service->adopted = true; /* what fails leaves the packet path alone */
+	rc = service_start(service, err);
+	service->adopted = adopted;
+	return rc;
+}
+
+/* Those that run-time attaches did not ask for. */
+static void detach_unnamed(struct gateway_service *service)
+{
+	struct datapath_interface list[AMT_INTERFACES_MAX];
+	unsigned int n = datapath_interfaces(service->datapath, list, AMT_INTERFACES_MAX), i;
+
+	for (i = 0; i < n; i++)
+		if (!list[i].runtime && !is_configured(service, list[i].name))
+			gateway_service_detach(service, list[i].name, NULL);
+}
+
+int gateway_service_reload(struct gateway_service *service, struct error *err)
+{
+	bool running = gateway_service_running(service);
+	int rc;
+
+	forget_attached_relays(service);
+	rc = attach_configured(service, err);
+	if (!rc && running)
+		rc = start_again(service, err);
+	if (rc)
+		return rc;
+	detach_unnamed(service);
+	return 0;
 }
 
 /* ---- closing ---- */

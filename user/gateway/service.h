@@ -36,6 +36,9 @@ bool gateway_service_left(const char *instance);
 int gateway_service_open(struct gateway_service **out,
 			 const struct gateway_service_options *options, struct event_base *base,
 			 struct error *err);
+/* Puts the configuration, which the caller has changed in place, into force, as a restart would.
+ * After an error the caller changes it back and calls this again. */
+int gateway_service_reload(struct gateway_service *service, struct error *err);
 /* Ends this process's part: packets and the pseudo-interface stay for a successor (a restart). */
 void gateway_service_close(struct gateway_service *service);
 /* Ends the gateway: detaches everywhere, removes pins and the pseudo-interface. What is to be said

@@ -3,6 +3,8 @@
  * What the configuration admits: gateways by prefix, groups by prefix, and as many channels as
  * there is room for (RFC 7450 5.3.3.8, 6.1).
  */
+#include <stdlib.h>
+#include "base/clock.h"
 #include "base/counters.h"
 #include "relay/engine.h"
 
@@ -27,13 +29,18 @@ bool admission_gateway(const struct relay *relay, const struct amt_sockaddr *pee
 				&peer->addr);
 }
 
+static bool group_permitted(const struct relay *relay, const struct amt_addr *group)
+{
+	return !relay->options.npermit_groups ||
+	       prefixes_contain(relay->options.permit_groups, relay->options.npermit_groups, group);
+}
+
 bool admission_subscription(void *arg, const struct amt_addr *group, const struct amt_addr *source)
 {
 	struct relay *relay = arg;
 	struct amt_group_key key = {.group = *group};
 
-	if (relay->options.npermit_groups &&
-	    !prefixes_contain(relay->options.permit_groups, relay->options.npermit_groups, group)) {
+	if (!group_permitted(relay, group)) {
 		counter_add(AMT_COUNT_GROUP_NOT_PERMITTED, 1);
 		return false;
 	}
@@ -48,4 +55,60 @@ bool admission_subscription(void *arg, const struct amt_addr *group, const struc
 	}
 	relay->admitted++;
 	return true;
+}
+
+/* ---- what was admitted before ---- */
+
+struct review {
+	struct relay *relay;
+	struct report_record leave; /* of a group that is no longer permitted */
+	bool found;
+};
+
+static void find_forbidden(void *arg, const struct membership_view *view)
+{
+	struct review *review = arg;
+
+	if (review->found || group_permitted(review->relay, &view->group))
+		return;
+	review->found = true;
+	review->leave.group = view->group;
+	review->leave.source_len = addr_is_ipv4(&view->group) ? 4 : 16;
+}
+
+/* As if the gateway had left each of them. */
+static void leave_forbidden(struct relay *relay, struct tunnel *tunnel, uint64_t now)
+{
+	struct tunnel_change change = {.relay = relay, .tunnel = tunnel, .now = now};
+	struct review review = {.relay = relay, .leave = {.type = RECORD_TO_IN}};
+
+	unsigned int left;
+
+	for (left = membership_groups(tunnel->membership); left; left--) {
+		review.found = false;
+		membership_walk(tunnel->membership, find_forbidden, NULL, &review);
+		if (!review.found || membership_apply(tunnel->membership, &relay->membership, now,
+						      &review.leave, tunnel_changed, &change))
+			return;
+	}
+}
+
+void admission_review(struct relay *relay, uint64_t now)
+{
+	struct tunnel *tunnel, *next;
+
+	if (!relay->options.npermit_gateways && !relay->options.npermit_groups)
+		return;
+	HASH_ITER (hh, relay->tunnels, tunnel, next) {
+		const struct amt_sockaddr peer = {tunnel->key.gateway, tunnel->key.port};
+
+		bool permitted = admission_gateway(relay, &peer);
+
+		if (permitted)
+			leave_forbidden(relay, tunnel, now);
+		if (permitted && !membership_is_empty(tunnel->membership))
+			continue;
+		counter_add(AMT_COUNT_TUNNEL_FORBIDDEN, 1);
+		tunnel_end(relay, tunnel);
+	}
 }

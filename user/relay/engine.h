@@ -2,7 +2,7 @@
 /*
  * Inside of the relay engine, for its own files only: relay.c takes messages apart into
  * request.c, update.c and teardown.c; they share the tunnel table (tunnels.c), the secrets
- * (secrets.c) and what the configuration admits (admission.c).
+ * (secrets.c), the intervals (timing.c) and what the configuration admits (admission.c).
  */
 #ifndef AMT_RELAY_ENGINE_H
 #define AMT_RELAY_ENGINE_H
@@ -55,7 +55,9 @@ struct gateway {
 struct relay {
 	struct relay_options options;
 	struct relay_edge edge;
-	uint64_t gmi_ns;
+	uint64_t gmi_ns;      /* group membership interval */
+	uint64_t interval_ns; /* the longest query interval that a gateway goes by */
+	uint64_t settle_at;   /* when both become the options'; TIME_NEVER: they are */
 	uint8_t hash_key[16]; /* of the tables, so that no peer chooses who collides */
 	struct tunnel *tunnels;
 	struct gateway *gateways;
@@ -104,7 +106,15 @@ uint64_t secrets_tick(struct relay *relay, uint64_t now);
 bool secrets_verify(const struct relay *relay, uint64_t now, const struct amt_sockaddr *gateway,
 		    const struct amt_message *msg, bool *ecn);
 
+/* ---- timing.c ---- */
+/* The intervals become those of the options: at once, or by and by. */
+void timing_settle(struct relay *relay);
+void timing_change(struct relay *relay, uint64_t now);
+uint64_t timing_tick(struct relay *relay, uint64_t now);
+
 /* ---- admission.c ---- */
+/* Ends what the options no longer permit. */
+void admission_review(struct relay *relay, uint64_t now);
 bool admission_gateway(const struct relay *relay, const struct amt_sockaddr *peer);
 /* membership_config.admit; arg is the relay. */
 bool admission_subscription(void *arg, const struct amt_addr *group, const struct amt_addr *source);

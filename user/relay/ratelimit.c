@@ -30,12 +30,15 @@ struct ratelimit *ratelimit_new(unsigned int per_second, unsigned int burst,
 
 	if (!limit)
 		return NULL;
-	if (per_second) {
-		limit->interval_ns = NSEC_PER_SEC / per_second;
-		limit->tolerance_ns = limit->interval_ns * (burst ? burst - 1 : 0);
-	}
+	ratelimit_set(limit, per_second, burst);
 	memcpy(limit->hash_key, hash_key, sizeof(limit->hash_key));
 	return limit;
+}
+
+void ratelimit_set(struct ratelimit *limit, unsigned int per_second, unsigned int burst)
+{
+	limit->interval_ns = per_second ? NSEC_PER_SEC / per_second : 0;
+	limit->tolerance_ns = limit->interval_ns * (burst ? burst - 1 : 0);
 }
 
 void ratelimit_free(struct ratelimit *limit)

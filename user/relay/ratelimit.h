@@ -17,6 +17,8 @@ struct ratelimit;
 struct ratelimit *ratelimit_new(unsigned int per_second, unsigned int burst,
 				const uint8_t hash_key[16]);
 void ratelimit_free(struct ratelimit *limit);
+/* Another rate from now on; what addresses have taken counts on. */
+void ratelimit_set(struct ratelimit *limit, unsigned int per_second, unsigned int burst);
 
 /* Takes one token of the address; false when there is none. */
 bool ratelimit_take(struct ratelimit *limit, uint64_t now, const struct amt_addr *addr);

@@ -20,9 +20,6 @@ static void membership_prepare(struct relay *relay)
 {
 	const struct relay_options *options = &relay->options;
 
-	relay->gmi_ns = ((uint64_t)options->robustness * options->query_interval_s +
-			 options->response_interval_s) *
-			NSEC_PER_SEC; /* */
 	relay->membership = (struct membership_config){
 		.gmi_ns = relay->gmi_ns,
 		.max_groups = options->max_groups_per_tunnel,
@@ -53,10 +50,21 @@ struct relay *relay_new(const struct relay_options *options, const struct relay_
 		relay_free(relay);
 		return NULL;
 	}
+	timing_settle(relay);
 	membership_prepare(relay);
 	request_prepare(relay);
 	secrets_load(relay, now);
 	return relay;
+}
+
+void relay_set_options(struct relay *relay, const struct relay_options *options, uint64_t now)
+{
+	relay->options = *options;
+	timing_change(relay, now);
+	membership_prepare(relay);
+	request_prepare(relay);
+	ratelimit_set(relay->requests, options->requests_per_second, options->requests_burst);
+	admission_review(relay, now);
 }
 
 void relay_free(struct relay *relay)
@@ -153,9 +161,11 @@ void relay_receive(struct relay *relay, uint64_t now, const struct amt_sockaddr 
 
 uint64_t relay_tick(struct relay *relay, uint64_t now)
 {
-	uint64_t secrets = secrets_tick(relay, now), tunnels = tunnels_tick(relay, now);
+	uint64_t next = timing_tick(relay, now), secrets = secrets_tick(relay, now),
+		 tunnels = tunnels_tick(relay, now);
 
-	return secrets < tunnels ? secrets : tunnels;
+	next = secrets < next ? secrets : next;
+	return tunnels < next ? tunnels : next;
 }
 
 void relay_set_draining(struct relay *relay, bool draining)

@@ -77,6 +77,10 @@ struct relay;
 struct relay *relay_new(const struct relay_options *options, const struct relay_edge *edge,
 			uint64_t now); /* NULL: no memory */
 void relay_free(struct relay *relay);
+/* Puts other options into force while tunnels are served: limits hold for what comes from now on;
+ * what is no longer permitted ends. Gateways that were told a longer query interval keep the longer
+ * times until each has surely asked again. */
+void relay_set_options(struct relay *relay, const struct relay_options *options, uint64_t now);
 
 /* Which address an Advertisement carries when local was asked: the first of the same family, or
  * the address that was asked when none is set (R-15, R-18). */

@@ -21,7 +21,7 @@ static uint64_t lifetime_ns(const struct relay *relay)
 /* Until when the previous secret is accepted. */
 static uint64_t previous_until(const struct relay *relay)
 {
-	return relay->current.installed_ns + 2ull * relay->options.query_interval_s * NSEC_PER_SEC;
+	return relay->current.installed_ns + 2 * relay->interval_ns;
 }
 
 static void secret_store(struct relay *relay, unsigned int index, const struct amt_secret *secret)

@@ -97,10 +97,11 @@ static uint32_t config_flags(const struct config_relay *config)
 	return flags;
 }
 
-static int open_datapath(struct relay_service *service, struct error *err)
+static struct datapath_options datapath_options(const struct relay_service *service)
 {
 	const struct config_relay *config = service->config;
-	const struct datapath_options options = {
+
+	return (struct datapath_options){
 		.instance = service->instance,
 		.max_tunnels = config->max_tunnels,
 		.max_groups = config->max_channels,
@@ -114,6 +115,11 @@ static int open_datapath(struct relay_service *service, struct error *err)
 		.tunnel_mtu = config->tunnel_mtu,
 		.tunnel_mtu_min = config->tunnel_mtu_min,
 	};
+}
+
+static int open_datapath(struct relay_service *service, struct error *err)
+{
+	const struct datapath_options options = datapath_options(service);
 	const struct datapath_callbacks callbacks = {
 		.too_big = service_too_big,
 		.interface_changed = service_interface_changed,
@@ -203,6 +209,25 @@ int relay_service_open(struct relay_service **out, const struct relay_service_op
 	else
 		relay_service_destroy(service);
 	return rc;
+}
+
+int relay_service_reload(struct relay_service *service, struct error *err)
+{
+	const struct datapath_options options = datapath_options(service);
+	struct relay_options engine;
+	int rc = service_interfaces_reload(service, err);
+
+	if (rc)
+		return rc;
+	/* from here on nothing fails */
+	service_too_big_reload(service);
+	relay_options_set(&engine, service->config);
+	relay_set_options(service->relay, &engine, clock_now());
+	datapath_set_options(service->datapath, &options);
+	upstream_set_timing(service->upstream, gmi_ns(service->config),
+			    service->config->upstream_retry);
+	tick(service);
+	return 0;
 }
 
 /* ---- closing ---- */

@@ -30,6 +30,9 @@ struct relay_service_options {
  * interfaces, listens on the configured addresses, and takes up the tunnels of a predecessor. */
 int relay_service_open(struct relay_service **out, const struct relay_service_options *options,
 		       struct event_base *base, struct error *err);
+/* Puts the configuration, which the caller has changed in place, into force; no stream is
+ * interrupted. An error leaves everything as it was: the caller changes the configuration back. */
+int relay_service_reload(struct relay_service *service, struct error *err);
 /* Ends this process's part: packets, pins and upstream joins stay for a successor (a restart). */
 void relay_service_close(struct relay_service *service);
 /* Ends the relay: detaches everywhere, removes pins, leaves all groups upstream. */

@@ -124,19 +124,33 @@ static void too_big_icmp(void *arg, const struct amt_addr *to, const void *buf, 
 	icmp_socket_send(&service->icmp, to, buf, len);
 }
 
-int service_too_big_open(struct relay_service *service, struct error *err)
+static struct too_big_options too_big_options(const struct relay_service *service)
 {
 	const struct config_relay *config = service->config;
-	const struct too_big_edge edge = {service, too_big_send, too_big_icmp};
 	struct too_big_options options = {
 		.ssm = config->ssm_range.list,
 		.nssm = config->ssm_range.n,
 		.dscp_fixed = strcmp(config->dscp, "copy") != 0,
 	};
-	int rc;
 
 	if (options.dscp_fixed)
 		options.dscp = (uint8_t)(strtoul(config->dscp, NULL, 10) << 2);
+	return options;
+}
+
+void service_too_big_reload(struct relay_service *service)
+{
+	const struct too_big_options options = too_big_options(service);
+
+	too_big_set_options(service->too_big, &options);
+}
+
+int service_too_big_open(struct relay_service *service, struct error *err)
+{
+	const struct too_big_edge edge = {service, too_big_send, too_big_icmp};
+	struct too_big_options options = too_big_options(service);
+	int rc;
+
 	service_random(service, options.hash_key, sizeof(options.hash_key));
 	service->too_big = too_big_new(&options, &edge);
 	if (!service->too_big)

@@ -2,7 +2,7 @@
 /*
  * Inside of the relay service, for its own files only: service.c (life and timers),
  * service_edge.c (what the engine calls), service_sets.c (forwarding sets and upstream joins),
- * service_interfaces.c (interfaces and addresses), service_adopt.c (a predecessor's state).
+ * service_interfaces.c, service_addresses.c, service_adopt.c (a predecessor's state).
  */
 #ifndef AMT_RELAY_SERVICE_STATE_H
 #define AMT_RELAY_SERVICE_STATE_H
@@ -83,6 +83,8 @@ void service_random(void *arg, void *buf, size_t len);
 void service_too_big(void *arg, uint32_t set, uint32_t ifindex, const void *datagram,
 		     uint32_t length);
 int service_too_big_open(struct relay_service *service, struct error *err);
+/* With the configuration of now. */
+void service_too_big_reload(struct relay_service *service);
 
 /* ---- service_sets.c ---- */
 void service_sets_sink(struct merge_sink *sink);
@@ -97,10 +99,21 @@ void service_sets_free(struct relay_service *service);
 
 /* ---- service_interfaces.c ---- */
 int service_interfaces_open(struct relay_service *service, struct error *err);
+/* Makes addresses and interfaces what the configuration says now; what fails leaves them all as
+ * they were. */
+int service_interfaces_reload(struct relay_service *service, struct error *err);
 /* datapath_callbacks.interface_changed */
 void service_interface_changed(void *arg, const char *name, bool present);
-/* Listens on what the configuration and the interfaces say now, and on nothing else. */
+
+/* ---- service_addresses.c ---- */
+/* Listens on all that the configuration names. */
+int service_addresses_configured(struct relay_service *service, struct error *err);
+/* When it names none: listens on what the uplinks have now, and on nothing else. */
 int service_addresses_sync(struct relay_service *service, struct error *err);
+/* Lets go of what the configuration no longer names; all that it names is listened on already. */
+void service_addresses_reload(struct relay_service *service);
+/* Lets go of all but the first n. */
+void service_addresses_cut(struct relay_service *service, unsigned int n);
 
 /* ---- service_adopt.c ---- */
 int service_adopt(struct relay_service *service, struct error *err);

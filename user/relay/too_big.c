@@ -58,6 +58,11 @@ void too_big_free(struct too_big *too_big)
 	free(too_big);
 }
 
+void too_big_set_options(struct too_big *too_big, const struct too_big_options *options)
+{
+	too_big->options = *options;
+}
+
 static bool inner_read(const uint8_t *datagram, size_t len, struct inner_view *view)
 {
 	if (len >= AMT_IPV4_HLEN && datagram[0] >> 4 == 4) {

@@ -41,6 +41,8 @@ struct too_big;
 
 struct too_big *too_big_new(const struct too_big_options *options, const struct too_big_edge *edge);
 void too_big_free(struct too_big *too_big);
+/* Other options from now on; hash_key is not read. */
+void too_big_set_options(struct too_big *too_big, const struct too_big_options *options);
 
 /* Bounded: a second takes so many copies; a datagram beyond them is dropped, counted as
  * event_lost. */

@@ -258,6 +258,16 @@ int upstream_open(struct upstream **out, const struct upstream_options *options,
 	return 0;
 }
 
+void upstream_set_timing(struct upstream *u, uint64_t hold_ns, unsigned int retry_s)
+{
+	bool greet_again = u->options.hold_ns != hold_ns;
+
+	u->options.retry_s = retry_s;
+	u->options.hold_ns = hold_ns;
+	if (greet_again) /* a greeting says how long to hold */
+		upstream_link_renew(u);
+}
+
 void upstream_close(struct upstream *u)
 {
 	if (u)

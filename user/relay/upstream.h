@@ -31,6 +31,8 @@ struct upstream_options {
 /* Finds the instance's holder, or starts one. */
 int upstream_open(struct upstream **out, const struct upstream_options *options,
 		  struct event_base *base, struct error *err);
+/* Other times from now on, as in the options. */
+void upstream_set_timing(struct upstream *upstream, uint64_t hold_ns, unsigned int retry_s);
 /* Leaves the holder and its joins as they are. */
 void upstream_close(struct upstream *upstream);
 /* Ends the holder, and with it all joins. */

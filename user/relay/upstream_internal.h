@@ -88,5 +88,7 @@ void upstream_link_free(struct upstream *u);
 /* Something is queued. */
 void upstream_link_wake(struct upstream *u);
 void upstream_link_quit(struct upstream *u);
+/* Greets the holder anew, on a connection of its own; it keeps its joins meanwhile. */
+void upstream_link_renew(struct upstream *u);
 
 #endif

@@ -346,6 +346,14 @@ static void holder_lost(struct upstream *u, const char *why)
 	reconnect_later(u);
 }
 
+void upstream_link_renew(struct upstream *u)
+{
+	if (u->state == HOLDER_GONE)
+		return; /* it is greeted in a moment */
+	close_connection(u);
+	reconnect_later(u);
+}
+
 static void on_reconnect(evutil_socket_t fd, short what, void *arg)
 {
 	struct upstream *u = arg;
