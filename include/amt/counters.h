@@ -145,6 +145,7 @@
 	X(GATEWAY_UNREACHABLE, "ICMP errors about messages to the relay (R-169)")                \
 	X(GATEWAY_REPORT_EARLY, "reports discarded before the first Query (R-73)")               \
 	X(GATEWAY_REPORT_IGNORED, "packets out of the pseudo-interface that are no report")      \
+	X(GATEWAY_REPORT_SPLIT, "large reports, carried in several Updates")                     \
 	X(GATEWAY_RECORD_LOCAL, "records of link-local groups, cut out of reports")
 
 enum amt_counter {

@@ -13,9 +13,13 @@
 
 enum { CYCLE_IGMP, CYCLE_MLD, CYCLES };
 
-#define REMEMBERED   16 /* relays whose habits and hold-downs are kept */
-#define FAREWELLS    4	/* Teardowns being repeated */
-#define DATAGRAM_MAX 65535
+#define REMEMBERED 16 /* relays whose habits and hold-downs are kept */
+#define FAREWELLS  4  /* Teardowns being repeated */
+/* Of the datagram in an Update. The host's stack fills the pseudo-interface's MTU, which an
+ * Update's own headers do not fit into as well (RFC 7450 has no rule for it). The Update, of 12
+ * octets, then has 1,280 with the outer headers, which is what every IPv6 path takes (RFC 8200 5),
+ * and less over IPv4: no fragments, which many NATs and firewalls do not let through. */
+#define UPDATE_DATAGRAM_MAX (1280 - AMT_IPV6_HLEN - AMT_UDP_HLEN - AMT_UPDATE_DATAGRAM)
 
 /* ---- a relay and what it gave us ---- */
 
@@ -137,7 +141,7 @@ struct gateway {
 	struct membership *membership;
 	struct membership_config membership_config;
 	struct absence absence;
-	uint8_t out[AMT_UPDATE_DATAGRAM + DATAGRAM_MAX];
+	uint8_t out[AMT_UPDATE_DATAGRAM + UPDATE_DATAGRAM_MAX];
 };
 
 /* ---- gateway.c ---- */

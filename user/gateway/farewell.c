@@ -6,11 +6,17 @@
 #include <string.h>
 #include "base/counters.h"
 #include "gateway/engine.h"
+#include "proto/inner.h"
 #include "proto/report.h"
 
-#define REPEAT_DELAY  NSEC_PER_SEC /* */
-#define LEAVE_RECORDS 64	   /* of one Update, which so fits into every path */
-#define LEAVE_SOURCES 60
+#define REPEAT_DELAY NSEC_PER_SEC /* */
+/* Records, and sources, of one Update: it fits into every path whatever there is of them. */
+#define LEAVE_IGMP 64
+#define LEAVE_MLD  32
+
+_Static_assert(INNER_IPV4_HLEN + 8 + LEAVE_IGMP * (8 + 4) <= UPDATE_DATAGRAM_MAX &&
+		       INNER_IPV6_HLEN + 8 + LEAVE_MLD * (20 + 16) <= UPDATE_DATAGRAM_MAX,
+	       "Updates that leave groups are too large");
 
 /* ---- Teardown ---- */
 
@@ -64,8 +70,8 @@ struct leaving {
 	struct gateway *g;
 	struct link *link;
 	unsigned int which, nrecords, nsources;
-	struct report_build records[LEAVE_RECORDS];
-	struct amt_addr sources[LEAVE_SOURCES];
+	struct report_build records[LEAVE_IGMP];
+	struct amt_addr sources[LEAVE_IGMP];
 };
 
 static void leave_flush(struct leaving *leaving)
@@ -76,17 +82,22 @@ static void leave_flush(struct leaving *leaving)
 	if (!leaving->nrecords)
 		return;
 	len = report_write(leaving->which == CYCLE_MLD, NULL, leaving->records, leaving->nrecords,
-			   buf, DATAGRAM_MAX);
+			   buf, UPDATE_DATAGRAM_MAX);
 	if (len > 0)
 		update_send(leaving->g, leaving->link, leaving->which, buf, (size_t)len);
 	leaving->nrecords = 0;
 	leaving->nsources = 0;
 }
 
+static unsigned int leave_most(const struct leaving *leaving)
+{
+	return leaving->which == CYCLE_MLD ? LEAVE_MLD : LEAVE_IGMP;
+}
+
 static void leave_record(struct leaving *leaving, enum record_type type,
 			 const struct amt_addr *group)
 {
-	if (leaving->nrecords == LEAVE_RECORDS)
+	if (leaving->nrecords == leave_most(leaving))
 		leave_flush(leaving);
 	leaving->records[leaving->nrecords++] = (struct report_build){
 		.type = type,
@@ -117,7 +128,7 @@ static void leave_source(void *arg, const struct membership_view *view,
 
 	if (is_other_family(leaving, &view->group) || view->exclude)
 		return;
-	if (leaving->nsources == LEAVE_SOURCES)
+	if (leaving->nsources == leave_most(leaving))
 		leave_flush(leaving);
 	if (leaving->nrecords)
 		last = &leaving->records[leaving->nrecords - 1];

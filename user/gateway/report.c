@@ -4,11 +4,10 @@
  * has joined.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include "base/counters.h"
 #include "gateway/engine.h"
-#include "proto/report.h"
+#include "proto/report_split.h"
 
 #define RESPONSE_INTERVAL_S 10 /* */
 #define GMI_DEFAULT_S	    260
@@ -42,55 +41,19 @@ uint64_t report_tick(struct gateway *g, uint64_t now)
 	return membership_expire(g->membership, now, NULL, tell_wanted, g);
 }
 
-/* Groups that no relay may be asked for. */
-static bool is_local(const struct report_record *record)
+/* Groups that a relay may be asked for. */
+static bool is_carried(const struct report_record *record)
 {
-	return !addr_is_multicast(&record->group) || addr_is_multicast_local(&record->group);
+	return addr_is_multicast(&record->group) && !addr_is_multicast_local(&record->group);
 }
 
-struct cut {
-	unsigned int kept, sources, local;
-};
-
-static struct cut cut_count(struct report report)
+static void count_records(struct report report, unsigned int *carried, unsigned int *left_out)
 {
-	struct cut cut = {0};
 	struct report_record record;
 
-	while (report_next(&report, &record, NULL)) {
-		if (is_local(&record)) {
-			cut.local++;
-			continue;
-		}
-		cut.kept++;
-		cut.sources += record.nsources;
-	}
-	return cut;
-}
-
-/* The report without records of link-local groups, where the Update will have its datagram. */
-static int cut_write(struct gateway *g, struct report report, const struct cut *cut)
-{
-	struct report_build *records = calloc(cut->kept, sizeof(*records));
-	struct amt_addr *sources = calloc(cut->sources + 1, sizeof(*sources)), *at = sources;
-	struct report_record record;
-	unsigned int n = 0, i;
-	int len = -ENOMEM;
-
-	while (records && sources && report_next(&report, &record, NULL)) {
-		if (is_local(&record))
-			continue;
-		records[n++] =
-			(struct report_build){record.type, record.group, at, record.nsources};
-		for (i = 0; i < record.nsources; i++)
-			*at++ = report_source(&record, i);
-	}
-	if (n)
-		len = report_write(report.ipv6, &report.source, records, n,
-				   g->out + AMT_UPDATE_DATAGRAM, DATAGRAM_MAX);
-	free(records);
-	free(sources);
-	return len;
+	*carried = *left_out = 0;
+	while (report_next(&report, &record, NULL))
+		(*(is_carried(&record) ? carried : left_out))++;
 }
 
 static void join(struct gateway *g, uint64_t now, struct report report)
@@ -98,7 +61,7 @@ static void join(struct gateway *g, uint64_t now, struct report report)
 	struct report_record record;
 
 	while (report_next(&report, &record, NULL))
-		if (!is_local(&record))
+		if (is_carried(&record))
 			membership_apply(g->membership, &g->membership_config, now, &record,
 					 tell_wanted, g);
 }
@@ -161,35 +124,46 @@ static bool report_read(const void *datagram, size_t len, struct report *report)
 	}
 }
 
+/* Without the records that are not carried, in as many Updates as it takes. */
+static void report_rebuild(struct gateway *g, uint64_t now, struct link *link,
+			   const struct report *report)
+{
+	uint8_t *datagram = g->out + AMT_UPDATE_DATAGRAM; /* where it will stand in the Update */
+	struct report_split split;
+	unsigned int n = 0;
+	int len;
+
+	report_split_begin(&split, report, UPDATE_DATAGRAM_MAX, is_carried);
+	while ((len = report_split_next(&split, datagram)) > 0) {
+		report_carry(g, now, link, report->ipv6, datagram, (size_t)len);
+		n++;
+	}
+	if (len < 0)
+		counter_add(AMT_COUNT_SEND_FAILED, 1);
+	if (n > 1)
+		counter_add(AMT_COUNT_GATEWAY_REPORT_SPLIT, 1);
+}
+
 void gateway_report(struct gateway *g, uint64_t now, const void *datagram, size_t len)
 {
+	unsigned int carried, left_out;
 	struct report report;
-	struct cut cut;
 	struct link *link;
-	int rebuilt;
 
 	if (g->state == GATEWAY_STOPPED || !report_read(datagram, len, &report))
 		return;
-	cut = cut_count(report);
-	counter_add(AMT_COUNT_GATEWAY_RECORD_LOCAL, cut.local);
-	if (!cut.kept) {
+	count_records(report, &carried, &left_out);
+	counter_add(AMT_COUNT_GATEWAY_RECORD_LOCAL, left_out);
+	if (!carried) {
 		counter_add(AMT_COUNT_GATEWAY_REPORT_IGNORED, 1);
 		return;
 	}
 	join(g, now, report);
 	link = link_for(g, report.ipv6);
-	if (!link) { /* the Query will bring out the whole state */
+	if (!link) /* the Query will bring out the whole state */
 		counter_add(AMT_COUNT_GATEWAY_REPORT_EARLY, 1);
-		return;
-	}
-	if (!cut.local) {
-		report_carry(g, now, link, report.ipv6, datagram, report.len);
-		return;
-	}
-	rebuilt = cut_write(g, report, &cut);
-	if (rebuilt > 0)
-		report_carry(g, now, link, report.ipv6, g->out + AMT_UPDATE_DATAGRAM,
-			     (size_t)rebuilt);
+	else if (left_out || report.len > UPDATE_DATAGRAM_MAX)
+		report_rebuild(g, now, link, &report);
 	else
-		counter_add(AMT_COUNT_SEND_FAILED, 1);
+		report_carry(g, now, link, report.ipv6, datagram, report.len);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The IP datagram inside a Membership Query or Update, up to the IGMP or ICMPv6 message that it
- * carries: what reports and queries have in common. Used by report.c and query.c only.
+ * carries: what reports and queries have in common. Used by report*.c, query.c and gateway/.
  */
 #ifndef AMT_PROTO_INNER_H
 #define AMT_PROTO_INNER_H
