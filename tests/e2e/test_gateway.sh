@@ -3,111 +3,7 @@
 # A gateway behind a NAT, end to end: programs on its host join groups on amt0 and get the relay's
 # stream, octet by octet. Both outer and inner families, restart, another relay, detach, verify.
 # shellcheck disable=SC2086,SC2119,SC2317 # words of our own, without blanks; cases are called by name
-source "$(dirname "$0")/lib.sh"
-
-#        +-- [up0] relay  [down0] --+
-#  src --+                          +-- router (NAT) [inside] --- [gw0] gw
-#        +-- [up0] relay2 [down0] --+
-relay4b=10.3.0.1
-ssm4=232.1.1.1 ssm6=ff3e::8000:1 asm4=239.1.1.1 asm6=ff1e::1:1
-channels=("$source4,$ssm4" "$source6,$ssm6")
-
-two_relays() {
-	net_add src relay relay2 router gw
-	net_link src src0 relay up0
-	net_link src src1 relay2 up0
-	ip -n "$net_id-src" link add br0 type bridge mcast_snooping 0
-	ip -n "$net_id-src" link set src0 master br0
-	ip -n "$net_id-src" link set src1 master br0
-	ip -n "$net_id-src" link set br0 up
-	net_link relay down0 router out0
-	net_link relay2 down0 router out1
-	net_addr src br0 $source4/24 $source6/64
-	net_addr relay up0 10.1.0.254/24 2001:db8:1::fe/64
-	net_addr relay2 up0 10.1.0.253/24 2001:db8:1::fd/64
-	net_addr relay down0 $relay4/24 $relay6/64
-	net_addr relay2 down0 $relay4b/24
-	net_addr router out0 10.2.0.254/24 2001:db8:2::fe/64
-	net_addr router out1 10.3.0.254/24
-	inside_link
-	net_masquerade router 'out*'
-}
-
-inside_link() {
-	net_link router inside gw gw0
-	net_addr router inside 192.168.7.1/24 fd00:7::1/64
-	net_addr gw gw0 192.168.7.2/24 fd00:7::2/64
-	ip -n "$net_id-gw" route add default via 192.168.7.1
-	ip -n "$net_id-gw" -6 route add default via fd00:7::1
-}
-
-gctl() { # the gateway's amt-ctl
-	"$build/amt-ctl" -i "$net_id-gw" "$@"
-}
-
-gateway_is() { # gateway_is JQ_CONDITION
-	gctl --json status | jq -e "$1" >/dev/null
-}
-
-gateway_stat() { # gateway_stat COUNTER
-	gctl --json stats | jq -e ".counters.$1"
-}
-
-relays_up() {
-	relay_start "$(relay_conf)"
-}
-
-second_relay_up() {
-	cat >"$net_dir/relay2.conf" <<-CONF
-		relay {
-		    address = {"$relay4b"}
-		    upstream = {"up0"}
-		    uplink = {"down0"}
-		}
-	CONF
-	relay_start "$net_dir/relay2.conf" relay2
-}
-
-# A gateway by one line: gateway_up RELAY...
-gateway_up() {
-	local options=() relay
-	for relay in "$@"; do
-		options+=(--relay "$relay")
-	done
-	relay_start "" gw
-	gctl attach gw0 --gateway "${options[@]}" >/dev/null
-	wait_for 10 gateway_is '.state == "up"' || fail "the relay does not answer: $(gctl status)"
-}
-
-# An ordinary program that joins on amt0. listener_start NAME OPTION... CHANNEL...
-listener_start() {
-	local name=$1
-	shift
-	rm -f "$net_dir/$name.ready"
-	# shellcheck disable=SC2046
-	$(where gw) "$build/amt-load" receive -I amt0 --json --list --ready "$net_dir/$name.ready" \
-		"$@" >"$net_dir/$name.json" 2>"$net_dir/$name.err" &
-	echo $! >"$net_dir/$name.pid"
-	wait_for 10 test -e "$net_dir/$name.ready" || fail "$name: $(cat "$net_dir/$name.err")"
-}
-
-listener_good() { # listener_good NAME
-	local status=0
-	wait "$(cat "$net_dir/$1.pid")" || status=$?
-	[ "$status" -eq 0 ] && return
-	gctl stats --nonzero
-	gctl groups
-	fail "$1: status $status: $(cat "$net_dir/$1.json" "$net_dir/$1.err")"
-}
-
-# Relays forward what the gateway joined. forwards CHANNELS [INSTANCE]
-forwards() {
-	"$build/amt-ctl" -i "${2:-$net_id}" --json status | jq -e ".channels >= $1"
-}
-
-stream() { # stream OPTION...: as `send`, which leaves by the bridge
-	on src "$build/amt-load" send -I br0 -S $source4 -S $source6 --quiet "$@"
-}
+source "$(dirname "$0")/lib_gateway.sh"
 
 # ---- cases ----
 
@@ -126,11 +22,6 @@ carries() { # carries OUTER_RELAY
 	expect decap_foreign "$(gateway_stat decap_foreign)" -eq 0
 	expect decap_unwanted "$(gateway_stat decap_unwanted)" -le 4 # joins on their way
 	datapath_clean_relay
-}
-
-datapath_clean_relay() {
-	instance=$net_id
-	datapath_clean
 }
 
 survives_kill() {
@@ -157,14 +48,6 @@ survives_kill() {
 	wait_for 10 forwards 1 || fail "not joined at the relay"
 	stream -g $ssm4 -n 300 -r 4M
 	listener_good more
-}
-
-gateway_conf() { # gateway_conf LINE...
-	{
-		echo 'gateway {'
-		printf '    %s\n' 'uplink = gw0' "$@"
-		echo '}'
-	} >"$net_dir/gateway.conf"
 }
 
 # Another configuration under a stream; the relay in use stays while it is named.
@@ -217,31 +100,11 @@ uplink_returns() {
 	listener_good film
 }
 
-amt0_ifindex() {
-	on gw ip -o link show amt0 | cut -d: -f1
-}
-
-tunnels() { # of the first relay
-	"$build/amt-ctl" -i "$net_id" --json status | jq .tunnels
-}
-
-no_tunnel() {
-	[ "$(tunnels)" -eq 0 ]
-}
-
 takes_next_relay() {
 	relays_up
 	second_relay_up
-	cat >"$net_dir/gateway.conf" <<-CONF
-		gateway {
-		    uplink = {"gw0"}
-		    relay = {"$relay4", "$relay4b"}
-		    data-timeout = 2
-		    request-retries = 1
-		}
-	CONF
-	relay_start "$net_dir/gateway.conf" gw
-	wait_for 10 gateway_is ".state == \"up\" and .relay == \"$relay4\"" || fail "$(gctl status)"
+	gateway_up_by "relay = {\"$relay4\", \"$relay4b\"}" 'data-timeout = 2' 'request-retries = 1'
+	gateway_is ".relay == \"$relay4\"" || fail "$(gctl status)"
 	listener_start both "$source4,$ssm4"
 	wait_for 10 forwards 1 || fail "not joined at the relay"
 	stream -g $ssm4 -n 0 -r 1M &
