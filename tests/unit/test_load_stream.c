@@ -126,6 +126,28 @@ static void tracker_excuses(void **state)
 	assert_int_equal(t.excused, 96);
 }
 
+/* Packets of before may come when the receiver listens again, and behind those of afterwards. */
+static void tracker_excuses_late_packets(void **state)
+{
+	struct tracker t = {0};
+
+	tracker_add(&t, 1);
+	tracker_pause(&t);
+	tracker_add(&t, 2);
+	tracker_add(&t, 3);
+	tracker_add(&t, 100);
+	assert_int_equal(tracker_missing(&t), 0);
+	tracker_add(&t, 4);
+	assert_int_equal(tracker_missing(&t), 0);
+	tracker_add(&t, 102); /* a loss */
+	assert_int_equal(tracker_missing(&t), 1);
+	tracker_pause(&t);
+	tracker_add(&t, 103);
+	tracker_pause(&t);
+	tracker_add(&t, 200);
+	assert_int_equal(tracker_missing(&t), 1);
+}
+
 /* ---- channels ---- */
 
 static void channels_parse(void **state)
@@ -407,12 +429,19 @@ static void file_there_and_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(payload_there_and_back), cmocka_unit_test(payload_damage),
-		cmocka_unit_test(tracker_counts),	  cmocka_unit_test(tracker_window),
-		cmocka_unit_test(tracker_excuses),	  cmocka_unit_test(channels_parse),
-		cmocka_unit_test(subscriptions_merge),	  cmocka_unit_test(reports_are_split),
-		cmocka_unit_test(long_source_lists),	  cmocka_unit_test(datagrams_are_checked),
-		cmocka_unit_test(receiver_judges),	  cmocka_unit_test(file_there_and_back),
+		cmocka_unit_test(payload_there_and_back),
+		cmocka_unit_test(payload_damage),
+		cmocka_unit_test(tracker_counts),
+		cmocka_unit_test(tracker_window),
+		cmocka_unit_test(tracker_excuses_late_packets),
+		cmocka_unit_test(tracker_excuses),
+		cmocka_unit_test(channels_parse),
+		cmocka_unit_test(subscriptions_merge),
+		cmocka_unit_test(reports_are_split),
+		cmocka_unit_test(long_source_lists),
+		cmocka_unit_test(datagrams_are_checked),
+		cmocka_unit_test(receiver_judges),
+		cmocka_unit_test(file_there_and_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

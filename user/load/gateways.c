@@ -158,8 +158,7 @@ static bool churns(const struct swarm *swarm, unsigned int i)
 
 static void join(struct swarm *swarm, struct player *player, uint64_t now)
 {
-	receiver_listen(&player->receiver, true, now);
-	load_gateway_join(&player->gateway, now);
+	player_join(player, now);
 	swarm->joins++;
 }
 

@@ -47,12 +47,6 @@ static void take(struct player *player, uint64_t now, const struct mmsghdr *mess
 		load_gateway_receive(&player->gateway, now, &from, buf, message->msg_len);
 }
 
-static void listen_when_established(struct player *player)
-{
-	if (!player->receiver.listening && load_gateway_established(&player->gateway))
-		receiver_listen(&player->receiver, true, player->joined_ns);
-}
-
 /* Takes one batch; returns whether there may be more. */
 static bool read_batch(struct player *player)
 {
@@ -72,7 +66,6 @@ static bool read_batch(struct player *player)
 	n = recvmmsg(player->fd, messages, BATCH, MSG_DONTWAIT, NULL);
 	for (i = 0; i < n; i++)
 		take(player, clock_now(), &messages[i], slots[i]);
-	listen_when_established(player);
 	player->due_ns = 0; /* what came may have changed the next deadline */
 	return n == BATCH;
 }
@@ -96,9 +89,8 @@ static void drain(struct player *player)
 void player_join(struct player *player, uint64_t now)
 {
 	drain(player);
-	player->joined_ns = now;
+	receiver_listen(&player->receiver, true, now);
 	load_gateway_join(&player->gateway, now);
-	listen_when_established(player);
 }
 
 void player_leave(struct player *player, uint64_t now, bool teardown)

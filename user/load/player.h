@@ -24,7 +24,6 @@ struct player {
 	uint64_t churn_ns; /* leaves or joins then; TIME_NEVER: does neither */
 	uint64_t leave_ns; /* leaves for good then; TIME_NEVER: stays */
 	uint64_t due_ns;   /* of the engine */
-	uint64_t joined_ns;
 	char name[AMT_SOCKADDR_STRLEN];
 };
 
@@ -32,8 +31,7 @@ struct player {
 int player_open(struct player *player, struct event_base *base, int family,
 		const struct amt_sockaddr *local, uint64_t buffer, struct error *err);
 void player_close(struct player *player);
-/* Both also take what waits in the socket: it belongs to the time before. After a join the receiver
- * listens once the relay has had the gateway's Updates: what comes earlier is of a former stay. */
+/* Both also take what waits in the socket: it belongs to the time before. */
 void player_join(struct player *player, uint64_t now);
 void player_leave(struct player *player, uint64_t now, bool teardown);
 /* Packets that found no room in the socket's buffer. */

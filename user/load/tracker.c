@@ -16,7 +16,9 @@ static void advance(struct tracker *t, uint64_t sequence)
 {
 	uint64_t from = t->next;
 
-	if (t->paused) {
+	if (t->paused && sequence > t->next) {
+		t->gap_from = t->next;
+		t->gap_end = sequence;
 		t->excused += sequence - t->next;
 		t->paused = false;
 	}
@@ -46,6 +48,9 @@ bool tracker_add(struct tracker *t, uint64_t sequence)
 			return false;
 		}
 		t->reordered++;
+		/* sent before the pause, come behind a packet of after it */
+		if (sequence >= t->gap_from && sequence < t->gap_end)
+			t->excused--;
 	}
 	*word_of(t, sequence) |= bit_of(sequence);
 	t->distinct++;
