@@ -341,7 +341,7 @@ int amt_relay_tc(struct __sk_buff *skb)
 	}
 	if (group.path != AMT_PATH_TC)
 		return PASS;
-	host = conf->flags & AMT_CONFIG_TC_HOST || group.flags & AMT_GROUP_HOST;
+	host = group.flags & AMT_GROUP_HOST;
 	now = bpf_ktime_get_ns();
 	/* several datagrams in one: nobody splits them behind an outer header that counts one */
 	if (skb->gso_size)

@@ -79,7 +79,6 @@ enum amt_path {
 #define AMT_CONFIG_TTL_KEEP	 0x0001 /* do not decrement the inner TTL */
 #define AMT_CONFIG_DSCP_FIXED	 0x0002 /* outer DSCP is config.dscp, not the inner one */
 #define AMT_CONFIG_UDP4_CHECKSUM 0x0004 /* compute the outer UDP checksum on IPv4 as well */
-#define AMT_CONFIG_TC_HOST	 0x0008 /* TC hands forwarded packets on to this host as well */
 
 /* `config`, array[1]. Written by amtd, read by every program. */
 struct amt_config {

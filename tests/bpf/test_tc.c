@@ -91,7 +91,7 @@ static void test_udp4_checksum(void **state)
 }
 
 /* What the host gets is what came, octet by octet, tags and all. */
-static void host_gets(const struct packet_spec *spec, uint32_t config_flags, uint32_t group_flags)
+static void host_gets(const struct packet_spec *spec, uint32_t group_flags)
 {
 	struct amt_group record = path_record(9, AMT_PATH_TC);
 	const char *group = spec->ipv6 ? GROUP6 : GROUP4;
@@ -99,8 +99,6 @@ static void host_gets(const struct packet_spec *spec, uint32_t config_flags, uin
 	struct packet packet;
 	uint32_t length;
 
-	path.config.flags = config_flags;
-	path_config(&path);
 	path_group(&path, 9, NULL, group, AMT_PATH_TC, path_endpoint(0, !spec->ipv6, true), 2000,
 		   20);
 	record.flags = group_flags;
@@ -108,7 +106,7 @@ static void host_gets(const struct packet_spec *spec, uint32_t config_flags, uin
 	packet_build(&packet, spec);
 	path_send(&path, &packet);
 	length = path_receive(&path, 1, frame, 300);
-	if (!config_flags && !group_flags) {
+	if (!group_flags) {
 		assert_int_equal(length, 0);
 	} else {
 		assert_int_equal(length, packet.length - spec->padding);
@@ -127,9 +125,8 @@ static void test_host(void **state)
 			struct packet_spec spec = {
 				.ipv6 = ipv6, .vlans = vlans, .payload = 301, .padding = 3};
 
-			host_gets(&spec, 0, 0);
-			host_gets(&spec, AMT_CONFIG_TC_HOST, 0);
-			host_gets(&spec, 0, AMT_GROUP_HOST);
+			host_gets(&spec, 0);
+			host_gets(&spec, AMT_GROUP_HOST);
 		}
 }
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
-#include "base/counters.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "relay/service_state.h"
@@ -314,16 +313,4 @@ uint64_t relay_service_started_ns(const struct relay_service *service)
 bool relay_service_adopted(const struct relay_service *service)
 {
 	return service->adopted;
-}
-
-int relay_service_counters(struct relay_service *service, uint64_t counters[AMT_COUNTERS_NUM])
-{
-	unsigned int i;
-	int rc;
-
-	memset(counters, 0, AMT_COUNTERS_NUM * sizeof(counters[0]));
-	rc = datapath_counters(service->datapath, counters);
-	for (i = 0; i < AMT_COUNTERS_NUM; i++)
-		counters[i] += counter_get((enum amt_counter)i);
-	return rc;
 }

@@ -9,7 +9,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <amt/counters.h>
 #include "base/addr.h"
 #include "base/config.h"
 #include "base/error.h"
@@ -74,7 +73,5 @@ bool relay_service_draining(const struct relay_service *service);
 /* CLOCK_MONOTONIC ns of relay_service_open(), and whether it took up a predecessor's state. */
 uint64_t relay_service_started_ns(const struct relay_service *service);
 bool relay_service_adopted(const struct relay_service *service);
-/* All counters: those of the packet path and amtd's own. 0 or negative errno. */
-int relay_service_counters(struct relay_service *service, uint64_t counters[AMT_COUNTERS_NUM]);
 
 #endif
