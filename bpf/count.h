@@ -36,6 +36,18 @@ static __always_inline void count_group_packet(__u32 group, __u32 length, __u64 
 	count_add(AMT_COUNT_BYTES_IN, length);
 }
 
+/* Over the group's rate. */
+static __always_inline void count_group_limited(__u32 group)
+{
+	struct amt_group_counters *slot = bpf_map_lookup_elem(&group_counters, &group);
+
+	if (slot) {
+		slot->drops++;
+		slot->limited++;
+	}
+	count(AMT_COUNT_GROUP_RATE);
+}
+
 static __always_inline void count_group_drop(__u32 group, enum amt_counter reason)
 {
 	struct amt_group_counters *slot = bpf_map_lookup_elem(&group_counters, &group);

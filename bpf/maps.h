@@ -121,6 +121,14 @@ struct {
 	__type(value, struct amt_group_counters);
 } group_counters SEC(".maps");
 
+/* group id -> its token bucket. Written by the programs; max_entries set by amtd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct amt_group_bucket);
+} group_buckets SEC(".maps");
+
 /* enum amt_counter -> value, the data counters only. Written by the programs. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

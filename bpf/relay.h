@@ -71,6 +71,26 @@ static __always_inline enum relay_verdict relay_refuse(const struct relay_group 
 	return RELAY_DROP;
 }
 
+#define KBIT_NS 8000000ULL /* ns that an octet takes at 1 kbit/s */
+
+/* A token bucket for the whole group: what a group may have, each copy of it has. */
+static __always_inline bool relay_within_rate(const struct relay_group *group, __u32 rate,
+					      __u32 length, __u64 now)
+{
+	struct amt_group_bucket *bucket = bpf_map_lookup_elem(&group_buckets, &group->id);
+	__u64 drained;
+
+	if (!bucket)
+		return true;
+	drained = bucket->drained_ns;
+	if (drained < now)
+		drained = now;
+	if (drained - now > AMT_RATE_BURST_NS)
+		return false;
+	bucket->drained_ns = drained + length * KBIT_NS / rate;
+	return true;
+}
+
 /* largest: octets of an inner datagram that the path can carry, whatever the tunnels can. */
 static __always_inline enum relay_verdict relay_admit(const struct datagram *d,
 						      struct relay_group *group,
@@ -91,6 +111,10 @@ static __always_inline enum relay_verdict relay_admit(const struct datagram *d,
 		return relay_refuse(group, AMT_COUNT_TTL_EXPIRED);
 	if (!relay_blocks(group))
 		return relay_refuse(group, AMT_COUNT_NO_MEMBER);
+	if (conf->group_rate && !relay_within_rate(group, conf->group_rate, d->length, now)) {
+		count_group_limited(group->id);
+		return RELAY_DROP;
+	}
 	if (d->length > group->mtu || d->length > largest) {
 		relay_refuse(group, AMT_COUNT_TOO_BIG);
 		return RELAY_TOO_BIG;

@@ -34,6 +34,7 @@
 	X(GSO_REFUSED, "GSO or GRO packets that the TC path cannot split")                        \
 	X(CLONE_FAILED, "copies that bpf_clone_redirect could not send")                          \
 	X(RECIRCULATION_DROPS, "copies or parts that the internal pair or a CPU queue dropped")   \
+	X(GROUP_RATE, "packets of groups over max-group-rate (R-181)")                            \
 	X(XMIT_DROPS, "copies that the uplink driver dropped at transmit")                        \
 	AMT_DECAP_COUNTERS(X)
 
@@ -99,6 +100,7 @@
 	X(GROUP_LIMIT, "joins refused at the limit of groups per tunnel")                         \
 	X(SOURCE_LIMIT, "sources refused at the limit per group")                                 \
 	X(CHANNEL_LIMIT, "joins refused at the limit of channels")                                \
+	X(TUNNEL_RATE, "joins refused because the tunnel would have more than max-tunnel-rate")   \
 	X(TUNNEL_CREATED, "tunnels made")                                                         \
 	X(TUNNEL_EXPIRED, "tunnels ended by their timer")                                         \
 	X(TUNNEL_LEFT, "tunnels ended because their last subscription went")                      \

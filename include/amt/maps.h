@@ -97,6 +97,8 @@ struct amt_config {
 	__u32 decap_mtu;	   /* largest datagram that goes in there */
 	__u8 decap_mac[6];	   /* source of the frames put in */
 	__u16 reserved;
+	__u32 group_rate; /* kbit/s of inner datagrams that each group may have; 0: no limit */
+	__u32 reserved2;
 };
 
 /* `secrets`, array[2]: [0] current, [1] previous (root only). Written by amtd. */
@@ -239,8 +241,17 @@ struct amt_group_counters {
 	__u64 packets; /* accepted for fan-out: every member gets one copy of each */
 	__u64 bytes;   /* inner octets of those */
 	__u64 drops;   /* refused (TTL, MTU, wrong upstream ...), also counted by reason */
+	__u64 limited; /* of these, over config.group_rate */
 	__u64 last_ns; /* CLOCK_MONOTONIC of the last accepted packet */
 };
+
+/* Value of `group_buckets`, array by group id: the token bucket of config.group_rate as one time.
+ * CPUs that race for it may let a packet more through; a group comes in on one, as a rule. */
+struct amt_group_bucket {
+	__u64 drained_ns; /* CLOCK_MONOTONIC when what was let through has gone at that rate */
+};
+
+#define AMT_RATE_BURST_NS 100000000 /* how far drained_ns may be ahead: the depth of the bucket */
 
 /* ---- the gateway ---- */
 
@@ -317,7 +328,7 @@ struct amt_event_rate {
 };
 
 _Static_assert(sizeof(struct amt_addr) == 16, "amt_addr");
-_Static_assert(sizeof(struct amt_config) == 48, "amt_config");
+_Static_assert(sizeof(struct amt_config) == 56, "amt_config");
 _Static_assert(sizeof(struct amt_secret) == 24, "amt_secret");
 _Static_assert(sizeof(struct amt_group_key) == 32, "amt_group_key");
 _Static_assert(sizeof(struct amt_group) == 20, "amt_group");
@@ -330,7 +341,8 @@ _Static_assert(sizeof(struct amt_endpoint) == 36, "amt_endpoint");
 _Static_assert(sizeof(struct amt_nexthop) == 40, "amt_nexthop");
 _Static_assert(sizeof(struct amt_tunnel) == 88, "amt_tunnel");
 _Static_assert(sizeof(struct amt_interface) == 32, "amt_interface");
-_Static_assert(sizeof(struct amt_group_counters) == 32, "amt_group_counters");
+_Static_assert(sizeof(struct amt_group_counters) == 40, "amt_group_counters");
+_Static_assert(sizeof(struct amt_group_bucket) == 8, "amt_group_bucket");
 _Static_assert(sizeof(struct amt_decap_key) == 36, "amt_decap_key");
 _Static_assert(sizeof(struct amt_decap) == 32, "amt_decap");
 _Static_assert(sizeof(struct amt_event) == 16, "amt_event");

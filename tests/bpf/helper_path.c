@@ -115,6 +115,7 @@ static void size_maps(struct bpf_object *object)
 		{"groups", PATH_GROUPS},
 		{"group_blocks", PATH_GROUPS},
 		{"group_counters", PATH_GROUPS},
+		{"group_buckets", PATH_GROUPS},
 		{"block_list", PATH_BLOCKS},
 		{"blocks", PATH_BLOCKS},
 		{"fanout4", PATH_BLOCKS * AMT_BLOCK_MEMBERS},
@@ -448,6 +449,7 @@ struct amt_group_counters path_group_counters(struct path *path, uint32_t id)
 		sum.packets += values[i].packets;
 		sum.bytes += values[i].bytes;
 		sum.drops += values[i].drops;
+		sum.limited += values[i].limited;
 	}
 	return sum;
 }

@@ -342,6 +342,33 @@ static void check_template(const struct packet_spec *spec, uint32_t endpoint)
 	assert_int_equal(out[header - 1], 0);
 }
 
+/* 1000 octets are 8 s at 1 kbit/s, far over the bucket's depth. */
+static void test_group_rate(void **state)
+{
+	struct packet_spec spec = {.payload = 972};
+	struct amt_group_counters counters;
+
+	path.config.group_rate = 1;
+	path_config(&path);
+	path_group(&path, 3, NULL, GROUP4, AMT_PATH_XDP_DIRECT, 0, 1000, 1);
+	path_group(&path, 4, NULL, "232.1.1.99", AMT_PATH_XDP_DIRECT, 0, 1000, 1);
+	assert_int_equal(verdict_for(&spec), XDP_REDIRECT);
+	assert_int_equal(verdict_for(&spec), XDP_DROP);
+	assert_int_equal(verdict_for(&spec), XDP_DROP);
+	expect(AMT_COUNT_GROUP_RATE, 2);
+	expect(AMT_COUNT_PACKETS_IN, 1);
+	counters = path_group_counters(&path, 3);
+	assert_int_equal(counters.packets, 1);
+	assert_int_equal(counters.drops, 2);
+	assert_int_equal(counters.limited, 2);
+	spec.group = "232.1.1.99"; /* another group has its own */
+	assert_int_equal(verdict_for(&spec), XDP_REDIRECT);
+	path.config.group_rate = 0;
+	path_config(&path);
+	spec.group = NULL;
+	assert_int_equal(verdict_for(&spec), XDP_REDIRECT);
+}
+
 static void test_shapes(void **state)
 {
 	const struct packet_spec shapes[] = {
@@ -397,6 +424,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_recirculates, reset),
 		cmocka_unit_test_teardown(test_too_big, reset),
 		cmocka_unit_test_teardown(test_event_rate, reset),
+		cmocka_unit_test_teardown(test_group_rate, reset),
 		cmocka_unit_test_teardown(test_shapes, reset),
 		cmocka_unit_test_teardown(test_every_ttl, reset),
 	};

@@ -201,6 +201,13 @@ struct world *world_new(void)
 	return w;
 }
 
+static uint64_t edge_rate(void *arg, const struct amt_addr *group, const struct amt_addr *source)
+{
+	const struct world *w = arg;
+
+	return source ? w->rate : 2 * w->rate;
+}
+
 void world_start(struct world *w)
 {
 	const struct relay_edge edge = {
@@ -213,6 +220,7 @@ void world_start(struct world *w)
 		.tunnel_remove = world_tunnel_remove,
 		.tunnel_set_expiry = world_tunnel_set_expiry,
 		.tunnel_set_ecn = world_tunnel_set_ecn,
+		.rate = edge_rate,
 		.sink = {world_set_create, world_set_publish, world_set_destroy, world_member_add,
 			 world_member_remove, world_upstream_changed},
 	};

@@ -54,6 +54,7 @@ struct world {
 	uint32_t room; /* of the packet path; more tunnels are -ENOSPC */
 	struct world_set sets[WORLD_SETS];
 	unsigned int upstream_changes;
+	uint64_t rate; /* kbit/s of every channel; of a group as a whole twice that */
 	bool adopting; /* sets and members are named again; none may change (datapath.h) */
 };
 

@@ -245,6 +245,36 @@ static void draining(void **state)
 	assert_int_equal(world_tunnels(w), 2);
 }
 
+/* what a tunnel has joined, and what one report adds to it, is not more than it may have. */
+static void rate_of_one_tunnel(void **state)
+{
+	struct world *w = *state;
+	struct fake_gateway g, other;
+
+	w->options.max_tunnel_rate = 1000;
+	w->rate = 300;
+	world_start(w);
+	g = join(w, GATEWAY4, 40000); /* 600, any source of a group */
+	assert_true(fake_gets(&g, "198.51.100.1", "239.1.1.1"));
+	fake_report(&g, RECORD_ALLOW, "232.1.1.1", "198.51.100.1 198.51.100.2");
+	assert_true(fake_gets(&g, "198.51.100.1", "232.1.1.1"));
+	assert_false(fake_gets(&g, "198.51.100.2", "232.1.1.1"));
+	assert_int_equal(counter_get(AMT_COUNT_TUNNEL_RATE), 1);
+	fake_report(&g, RECORD_TO_EX, "239.1.1.2", "");
+	assert_false(fake_gets(&g, "198.51.100.1", "239.1.1.2"));
+	assert_int_equal(counter_get(AMT_COUNT_TUNNEL_RATE), 2);
+	/* a refresh is no join, and others have their own */
+	fake_report(&g, RECORD_IS_EX, "239.1.1.1", "");
+	assert_true(fake_gets(&g, "198.51.100.1", "239.1.1.1"));
+	other = join(w, GATEWAY4, 40001);
+	assert_true(fake_gets(&other, "198.51.100.1", "239.1.1.1"));
+	assert_int_equal(counter_get(AMT_COUNT_TUNNEL_RATE), 2);
+	/* who leaves has room again */
+	fake_report(&g, RECORD_TO_IN, "239.1.1.1", "");
+	fake_report(&g, RECORD_ALLOW, "232.1.1.1", "198.51.100.2");
+	assert_true(fake_gets(&g, "198.51.100.2", "232.1.1.1"));
+}
+
 /* ---- other options while tunnels are served ---- */
 
 static void permit(struct amt_prefix *prefix, const char *text)
@@ -351,6 +381,7 @@ int main(void)
 		TEST(gateways_that_are_not_permitted),
 		TEST(requests_of_one_address),
 		TEST(draining),
+		TEST(rate_of_one_tunnel),
 		TEST(new_limits_hold_for_what_comes),
 		TEST(what_is_no_longer_permitted_ends),
 		cmocka_unit_test(rate_limit_under_forged_addresses),

@@ -233,10 +233,11 @@ void render_tunnels(const json_t *answer, FILE *out)
 /* ---- groups ---- */
 
 static const struct field group_fields[] = {
-	{"group", TEXT},   {"source", TEXT},  {"members", NUMBER},	 {"blocks", NUMBER},
-	{"path", TEXT},	   {"mtu", NUMBER},   {"upstream", TEXT},	 {"packets", NUMBER},
-	{"bytes", OCTETS}, {"drops", NUMBER}, {"last_packet", DURATION}, {"upstream_error", TEXT},
-	{"why", TEXT},
+	{"group", TEXT},	   {"source", TEXT},	     {"members", NUMBER},
+	{"blocks", NUMBER},	   {"path", TEXT},	     {"mtu", NUMBER},
+	{"upstream", TEXT},	   {"packets", NUMBER},	     {"bytes", OCTETS},
+	{"rate", NUMBER},	   {"drops", NUMBER},	     {"limited", NUMBER},
+	{"last_packet", DURATION}, {"upstream_error", TEXT}, {"why", TEXT},
 };
 
 void render_groups(const json_t *answer, FILE *out)

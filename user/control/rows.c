@@ -223,15 +223,17 @@ static json_t *group_json(struct rows *rows, const struct datapath_set_view *vie
 {
 	const struct amt_group_counters *counters = &view->counters;
 
-	return json_pack("{so so si si ss ss si so so sI sI sI so}", "group",
-			 control_addr(&view->key.group), "source", control_addr(&view->key.source),
-			 "members", view->members, "blocks", view->blocks, "path",
-			 path_name(view->path), "why", view->why ? view->why : "", "mtu",
-			 (int)view->mtu, "upstream", control_interface_name(view->upstream_ifindex),
-			 "upstream_error", upstream_error_json(rows, &view->key.group), "packets",
-			 (json_int_t)counters->packets, "bytes", (json_int_t)counters->bytes,
-			 "drops", (json_int_t)counters->drops, "last_packet",
-			 control_since(clock_now(), counters->last_ns));
+	return json_pack(
+		"{so so si si ss ss si so so so sI sI sI sI so}", "group",
+		control_addr(&view->key.group), "source", control_addr(&view->key.source),
+		"members", view->members, "blocks", view->blocks, "path", path_name(view->path),
+		"why", view->why ? view->why : "", "mtu", (int)view->mtu, "upstream",
+		control_interface_name(view->upstream_ifindex), "rate",
+		view->rate == DATAPATH_NONE ? json_null() : json_integer(view->rate),
+		"upstream_error", upstream_error_json(rows, &view->key.group), "packets",
+		(json_int_t)counters->packets, "bytes", (json_int_t)counters->bytes, "drops",
+		(json_int_t)counters->drops, "limited", (json_int_t)counters->limited,
+		"last_packet", control_since(clock_now(), counters->last_ns));
 }
 
 struct members {

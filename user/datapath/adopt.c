@@ -156,6 +156,7 @@ static int adopt_set(struct adoption *a, const struct amt_group_key *key)
 		.wanted_here = record.flags & AMT_GROUP_HOST,
 		.id = record.id,
 		.why = "",
+		.rate = DATAPATH_NONE,
 	};
 	ret = fanout_set_adopt(dp->fanout, clock_now(), record.id, &adopter);
 	if (ret) {

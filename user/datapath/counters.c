@@ -39,6 +39,7 @@ void group_counters_read(const struct datapath *dp, uint32_t set, struct amt_gro
 			sum->packets += values[cpu].packets;
 			sum->bytes += values[cpu].bytes;
 			sum->drops += values[cpu].drops;
+			sum->limited += values[cpu].limited;
 			if (values[cpu].last_ns > sum->last_ns)
 				sum->last_ns = values[cpu].last_ns;
 		}

@@ -201,6 +201,7 @@ static void fill_config(struct datapath *dp)
 	dp->config.recirculate_ifindex = dp->veth.ifindex;
 	dp->config.recirculate_peer = dp->veth.peer_ifindex;
 	dp->config.events_per_second = o->events_per_second;
+	dp->config.group_rate = o->group_rate;
 	datapath_lease(dp, clock_now());
 }
 

@@ -36,6 +36,7 @@ struct datapath_options {
 	uint32_t config_flags; /* AMT_CONFIG_* */
 	uint8_t ttl, dscp;
 	uint32_t events_per_second;
+	uint32_t group_rate;	 /* kbit/s of each group, inner octets; 0: no limit */
 	uint64_t lease_ns;	 /* GMI: how long packets flow without amtd */
 	uint32_t tunnel_mtu;	 /* fixed TMTU (inner octets); 0: from route and link */
 	uint32_t tunnel_mtu_min; /* floor for what a route says */
@@ -149,8 +150,13 @@ struct datapath_set_view {
 	enum amt_path path;
 	const char *why; /* of the path, static text: "one block", "no native XDP on eth0" ... */
 	uint32_t mtu;
+	uint32_t rate; /* kbit/s measured last, DATAPATH_NONE: not yet */
 	struct amt_group_counters counters;
 };
+/* Measures the set's rate since the last time, if that is a second ago or more. */
+void datapath_set_measure(struct datapath *dp, uint32_t set, uint64_t now);
+/* What was measured last, in kbit/s of inner octets; DATAPATH_NONE: nothing yet. */
+uint32_t datapath_set_rate(const struct datapath *dp, uint32_t set);
 int datapath_set_view(struct datapath *dp, uint32_t set, struct datapath_set_view *out);
 void datapath_set_members(struct datapath *dp, uint32_t set, void (*fn)(void *arg, uint32_t tunnel),
 			  void *arg);

@@ -61,6 +61,7 @@ static uint32_t wanted_entries(int id, const struct datapath_options *o, unsigne
 	case MAP_GROUPS:
 	case MAP_GROUP_BLOCKS:
 	case MAP_GROUP_COUNTERS:
+	case MAP_GROUP_BUCKETS:
 		return o->max_groups;
 	case MAP_BLOCK_LIST:
 		return fanout_list_slots(o->max_blocks);

@@ -28,6 +28,7 @@
 	X(TUNNELS, tunnels, "array", "tunnel id -> gateway, relay, expiry, traffic")               \
 	X(INTERFACES, interfaces, "array", "slot -> attached interface, roles, uplink")            \
 	X(GROUP_COUNTERS, group_counters, "percpu_array", "group id -> packets, bytes, drops")     \
+	X(GROUP_BUCKETS, group_buckets, "array", "group id -> token bucket of max-group-rate")     \
 	X(COUNTERS, counters, "percpu_array", "counter -> value (names: amt-ctl stats)")           \
 	X(EVENTS, events, "ringbuf", "packets and requests for amtd")                              \
 	X(EVENT_SCRATCH, event_scratch, "percpu_array", "room to build an event in")               \

@@ -259,7 +259,14 @@ static int set_new(struct datapath *dp, const struct amt_group_key *key, uint32_
 	if (*id >= dp->sets_top)
 		dp->sets_top = *id + 1;
 	set = &dp->sets[*id];
-	*set = (struct set){.key = *key, .used = true, .id = *id, .said = true, .why = ""};
+	*set = (struct set){
+		.key = *key,
+		.used = true,
+		.id = *id,
+		.said = true,
+		.why = "",
+		.rate = DATAPATH_NONE,
+	};
 	HASH_ADD(hh, dp->by_key, key, sizeof(set->key), set);
 	return clear_counters(dp, *id);
 }
@@ -330,6 +337,27 @@ void datapath_set_wanted_here(struct datapath *dp, uint32_t id, bool wanted)
 	set_refresh(dp, set);
 }
 
+void datapath_set_measure(struct datapath *dp, uint32_t id, uint64_t now)
+{
+	struct set *set = set_get(dp, id);
+	struct amt_group_counters counters;
+	uint64_t past;
+
+	if (!set || (set->measured_ns && now - set->measured_ns < NSEC_PER_SEC))
+		return;
+	group_counters_read(dp, id, &counters);
+	past = (now - set->measured_ns) / NSEC_PER_MSEC;
+	if (set->measured_ns) /* bits a millisecond */
+		set->rate = (uint32_t)((counters.bytes - set->measured_bytes) * 8 / past);
+	set->measured_ns = now;
+	set->measured_bytes = counters.bytes;
+}
+
+uint32_t datapath_set_rate(const struct datapath *dp, uint32_t id)
+{
+	return id < dp->sets_top && dp->sets[id].used ? dp->sets[id].rate : DATAPATH_NONE;
+}
+
 int datapath_set_view(struct datapath *dp, uint32_t id, struct datapath_set_view *out)
 {
 	const struct set *set = set_get(dp, id);
@@ -344,6 +372,7 @@ int datapath_set_view(struct datapath *dp, uint32_t id, struct datapath_set_view
 		.path = set->record.path,
 		.why = set->why,
 		.mtu = smallest_mtu(set),
+		.rate = set->rate,
 	};
 	fanout_size(dp->fanout, id, &out->blocks, &served);
 	group_counters_read(dp, id, &out->counters);

@@ -65,6 +65,8 @@ struct set {
 	const char *why;
 	struct mtu_count *mtus; /* of the members served */
 	unsigned int nmtus;
+	uint64_t measured_ns, measured_bytes; /* 0: not yet */
+	uint32_t rate;
 	uint32_t id;
 	UT_hash_handle hh;
 };

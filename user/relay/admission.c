@@ -35,6 +35,62 @@ static bool group_permitted(const struct relay *relay, const struct amt_addr *gr
 	       prefixes_contain(relay->options.permit_groups, relay->options.npermit_groups, group);
 }
 
+/* ---- the rate of a tunnel (R-181) ---- */
+
+struct load {
+	const struct relay *relay;
+	uint64_t rate; /* kbit/s */
+};
+
+static uint64_t rate_of(const struct relay *relay, const struct amt_addr *group,
+			const struct amt_addr *source)
+{
+	return relay->edge.rate(relay->edge.arg, group, source);
+}
+
+static void add_group_rate(void *arg, const struct membership_view *view)
+{
+	struct load *load = arg;
+
+	if (view->exclude)
+		load->rate += rate_of(load->relay, &view->group, NULL);
+}
+
+static void add_source_rate(void *arg, const struct membership_view *view,
+			    const struct membership_source_view *source)
+{
+	struct load *load = arg;
+	uint64_t rate;
+
+	if (view->exclude && !source->excluded)
+		return; /* one of all */
+	rate = rate_of(load->relay, &view->group, &source->source);
+	if (!view->exclude)
+		load->rate += rate;
+	else
+		load->rate -= rate < load->rate ? rate : load->rate;
+}
+
+/* Whether the tunnel may have this channel, or all of the group (source NULL), as well. Decided
+ * once, at the join: the packet path knows groups, not tunnels. */
+static bool rate_allows(struct relay *relay, const struct amt_addr *group,
+			const struct amt_addr *source)
+{
+	struct load load = {.relay = relay};
+	uint64_t rate;
+
+	if (!relay->options.max_tunnel_rate || !relay->joining)
+		return true;
+	membership_walk(relay->joining->membership, add_group_rate, add_source_rate, &load);
+	rate = rate_of(relay, group, source);
+	if (load.rate + relay->admitted_rate + rate > relay->options.max_tunnel_rate) {
+		counter_add(AMT_COUNT_TUNNEL_RATE, 1);
+		return false;
+	}
+	relay->admitted_rate += rate;
+	return true;
+}
+
 bool admission_subscription(void *arg, const struct amt_addr *group, const struct amt_addr *source)
 {
 	struct relay *relay = arg;
@@ -44,6 +100,8 @@ bool admission_subscription(void *arg, const struct amt_addr *group, const struc
 		counter_add(AMT_COUNT_GROUP_NOT_PERMITTED, 1);
 		return false;
 	}
+	if (!rate_allows(relay, group, source))
+		return false;
 	if (source)
 		key.source = *source;
 	if (merge_has_channel(relay->merge, &key))

@@ -66,7 +66,9 @@ struct relay {
 	struct deadlines deadlines;
 	struct membership_config membership;
 	struct merge *merge;
-	unsigned int admitted; /* channels admitted since merge last heard of a change */
+	unsigned int admitted;	      /* channels admitted since merge last heard of a change */
+	uint64_t admitted_rate;	      /* the same as kbit/s */
+	const struct tunnel *joining; /* whose Update is being applied */
 	struct amt_secret current, previous;
 	struct ratelimit *requests;
 	struct amt_addr *addresses; /* what Advertisements carry */

@@ -31,6 +31,8 @@ void relay_options_set(struct relay_options *options, const struct config_relay 
 		.max_channels = config->max_channels,
 		.requests_per_second = config->requests_per_second,
 		.requests_burst = config->requests_burst,
+		.max_group_rate = config->max_group_rate,
+		.max_tunnel_rate = config->max_tunnel_rate,
 		.permit_groups = config->permit_groups.list,
 		.npermit_groups = config->permit_groups.n,
 		.permit_gateways = config->permit_gateways.list,

@@ -37,6 +37,8 @@ struct relay_options {
 	unsigned int max_channels;
 	unsigned int requests_per_second; /* per source address; 0: no limit */
 	unsigned int requests_burst;
+	unsigned int max_group_rate; /* kbit/s, of a group that was not measured yet; 0: no limit */
+	unsigned int max_tunnel_rate; /* kbit/s of all that a tunnel has joined; 0: no limit */
 	const struct amt_prefix *permit_groups; /* NULL: all but link-local */
 	unsigned int npermit_groups;
 	const struct amt_prefix *permit_gateways; /* NULL: all */
@@ -69,6 +71,9 @@ struct relay_edge {
 	void (*tunnel_remove)(void *arg, uint32_t id);
 	void (*tunnel_set_expiry)(void *arg, uint32_t id, uint64_t expires_ns);
 	int (*tunnel_set_ecn)(void *arg, uint32_t id, bool ecn);
+	/* kbit/s of (source, group) now; source NULL: of all channels of the group. max_group_rate
+	 * stands for each that was not measured yet. Only asked with max_tunnel_rate. */
+	uint64_t (*rate)(void *arg, const struct amt_addr *group, const struct amt_addr *source);
 	struct merge_sink sink; /* called with arg above */
 };
 

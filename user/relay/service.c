@@ -110,6 +110,7 @@ static struct datapath_options datapath_options(const struct relay_service *serv
 		.ttl = (uint8_t)config->outer_ttl,
 		.dscp = (uint8_t)(strtoul(config->dscp, NULL, 10) << 2), /* "copy" is 0 */
 		.events_per_second = config->events_per_second,
+		.group_rate = config->max_group_rate,
 		.lease_ns = gmi_ns(config),
 		.tunnel_mtu = config->tunnel_mtu,
 		.tunnel_mtu_min = config->tunnel_mtu_min,

@@ -103,6 +103,7 @@ void service_edge(struct relay_service *service, struct relay_edge *edge)
 		.tunnel_remove = edge_tunnel_remove,
 		.tunnel_set_expiry = edge_tunnel_set_expiry,
 		.tunnel_set_ecn = edge_tunnel_set_ecn,
+		.rate = service_rate,
 	};
 	service_sets_sink(&edge->sink);
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/counters.h"
 #include "base/log.h"
 #include "relay/service_state.h"
@@ -186,6 +187,7 @@ static void review(struct relay_service *service, uint32_t id)
 
 	if (!set->published)
 		return;
+	datapath_set_measure(service->datapath, id, clock_now());
 	if (ifindex != set->upstream_ifindex &&
 	    !datapath_set_publish(service->datapath, id, ifindex))
 		set->upstream_ifindex = ifindex;
@@ -217,6 +219,26 @@ void service_group_changed(void *arg, const struct amt_addr *addr)
 	for (id = group ? group->first : SERVICE_NO_SET; id != SERVICE_NO_SET;
 	     id = service->sets[id].next)
 		review(service, id);
+}
+
+uint64_t service_rate(void *arg, const struct amt_addr *addr, const struct amt_addr *source)
+{
+	struct relay_service *service = arg;
+	const struct service_group *group = group_find(service, addr);
+	uint64_t sum = 0;
+	bool any = false;
+	uint32_t id;
+
+	for (id = group ? group->first : SERVICE_NO_SET; id != SERVICE_NO_SET;
+	     id = service->sets[id].next) {
+		uint32_t rate = datapath_set_rate(service->datapath, id);
+
+		if (source && !addr_equal(source, &service->sets[id].key.source))
+			continue;
+		sum += rate == DATAPATH_NONE ? service->config->max_group_rate : rate;
+		any = true;
+	}
+	return any ? sum : service->config->max_group_rate;
 }
 
 void service_sets_free(struct relay_service *service)

@@ -95,6 +95,8 @@ void service_sets_push_all(struct relay_service *service);
 void service_sets_review(struct relay_service *service, unsigned int max);
 /* upstream_options.changed: the same for the sets of one group, at once. */
 void service_group_changed(void *arg, const struct amt_addr *group);
+/* relay_edge.rate */
+uint64_t service_rate(void *arg, const struct amt_addr *group, const struct amt_addr *source);
 void service_sets_free(struct relay_service *service);
 
 /* ---- service_interfaces.c ---- */

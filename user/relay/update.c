@@ -48,11 +48,14 @@ static void apply(struct relay *relay, struct tunnel_change *change, struct repo
 	struct report_record record;
 	unsigned int unknown = 0;
 
+	relay->joining = change->tunnel;
 	while (!change->refused && report_next(report, &record, &unknown)) {
 		membership_apply(change->tunnel->membership, &relay->membership, change->now,
 				 &record, tunnel_changed, change);
 		relay->admitted = 0;
+		relay->admitted_rate = 0;
 	}
+	relay->joining = NULL;
 	counter_add(AMT_COUNT_RECORD_UNKNOWN, unknown);
 }
 
