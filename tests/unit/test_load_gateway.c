@@ -77,7 +77,8 @@ static void take_update(struct fixture *f, const struct amt_message *msg)
 	bool ecn;
 
 	f->updates++;
-	f->bad_mac += !response_mac_verify(&f->secret, &f->self, msg->nonce, msg->mac, &ecn);
+	f->bad_mac +=
+		!response_mac_verify(&f->secret, &f->self, msg->nonce, msg->mac, AMT_MAC_LEN, &ecn);
 	assert_int_equal(report_parse(msg->datagram, msg->datagram_len, &options, &report), 0);
 	while (report_next(&report, &record, NULL)) {
 		f->records++;

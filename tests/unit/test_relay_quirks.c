@@ -221,6 +221,30 @@ static void q9_interval_is_said_plainly_by_default(void **state)
 	assert_int_equal(g.query.datagram[48 + 25], 125);
 }
 
+/* Off by default: the last two octets count. On: only they do not. */
+static void q10_cisco_returns_four_octets_of_the_mac(void **state)
+{
+	struct world *w = *state;
+	struct fake_gateway g;
+
+	world_start(w);
+	g = fake_at(w, GATEWAY4, 40000, RELAY4);
+	fake_request(&g, false);
+	g.mac[4] ^= 0x55;
+	g.mac[5] ^= 0xaa;
+	fake_report(&g, RECORD_ALLOW, "232.1.1.1", "198.51.100.1");
+	assert_int_equal(world_tunnels(w), 0);
+	w->options.accept_short_mac = true;
+	relay_set_options(w->relay, &w->options, w->now);
+	g.mac[3] ^= 1;
+	fake_report(&g, RECORD_ALLOW, "232.1.1.1", "198.51.100.1");
+	assert_int_equal(world_tunnels(w), 0);
+	assert_int_equal(counter_get(AMT_COUNT_BAD_MAC), 2);
+	g.mac[3] ^= 1;
+	fake_report(&g, RECORD_ALLOW, "232.1.1.1", "198.51.100.1");
+	assert_int_equal(world_tunnels(w), 1);
+}
+
 /* Linux drops a Query with any reserved bit, and takes L and G for such */
 static void q11_reserved_bits_are_sent_zero(void **state)
 {
@@ -327,6 +351,7 @@ int main(void)
 		TEST(q7_router_alert_as_linux_and_vlc_expect_it),
 		TEST(q8_mld_query_comes_from_link_local),
 		TEST(q9_interval_is_said_plainly_by_default),
+		TEST(q10_cisco_returns_four_octets_of_the_mac),
 		TEST(q11_reserved_bits_are_sent_zero),
 		TEST(q12_silent_gateways_time_out),
 		TEST(q13_linux_puts_p_at_another_bit),

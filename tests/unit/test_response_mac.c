@@ -79,22 +79,23 @@ static void everything_counts(void **state)
 	bool ecn;
 
 	response_mac(&secret, &gateway, 7, false, mac);
-	assert_true(response_mac_verify(&secret, &gateway, 7, mac, &ecn));
+	assert_true(response_mac_verify(&secret, &gateway, 7, mac, AMT_MAC_LEN, &ecn));
 	for (bit = 0; bit < 128; bit++) {
 		other = gateway;
 		other.addr.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		assert_false(response_mac_verify(&secret, &other, 7, mac, &ecn));
+		assert_false(response_mac_verify(&secret, &other, 7, mac, AMT_MAC_LEN, &ecn));
 		changed = secret;
 		changed.key[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		assert_false(response_mac_verify(&changed, &gateway, 7, mac, &ecn));
+		assert_false(response_mac_verify(&changed, &gateway, 7, mac, AMT_MAC_LEN, &ecn));
 	}
 	for (bit = 0; bit < 16; bit++) {
 		other = gateway;
 		other.port ^= (uint16_t)(1 << bit);
-		assert_false(response_mac_verify(&secret, &other, 7, mac, &ecn));
+		assert_false(response_mac_verify(&secret, &other, 7, mac, AMT_MAC_LEN, &ecn));
 	}
 	for (bit = 0; bit < 32; bit++)
-		assert_false(response_mac_verify(&secret, &gateway, 7 ^ 1U << bit, mac, &ecn));
+		assert_false(response_mac_verify(&secret, &gateway, 7 ^ 1U << bit, mac, AMT_MAC_LEN,
+						 &ecn));
 }
 
 static void every_mac_bit_is_compared(void **state)
@@ -107,11 +108,11 @@ static void every_mac_bit_is_compared(void **state)
 	response_mac(&secret, &gateway, 7, true, mac);
 	for (bit = 0; bit < 8 * AMT_MAC_LEN; bit++) {
 		mac[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		assert_false(response_mac_verify(&secret, &gateway, 7, mac, &ecn));
+		assert_false(response_mac_verify(&secret, &gateway, 7, mac, AMT_MAC_LEN, &ecn));
 		assert_false(ecn);
 		mac[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
-	assert_true(response_mac_verify(&secret, &gateway, 7, mac, &ecn));
+	assert_true(response_mac_verify(&secret, &gateway, 7, mac, AMT_MAC_LEN, &ecn));
 }
 
 /* The Update tells by its MAC whether the Request had E, so nobody has to remember. */
@@ -124,9 +125,9 @@ static void ecn_is_learned(void **state)
 	response_mac(&secret, &gateway, 7, true, with);
 	response_mac(&secret, &gateway, 7, false, without);
 	assert_memory_not_equal(with, without, sizeof(with));
-	assert_true(response_mac_verify(&secret, &gateway, 7, with, &ecn));
+	assert_true(response_mac_verify(&secret, &gateway, 7, with, AMT_MAC_LEN, &ecn));
 	assert_true(ecn);
-	assert_true(response_mac_verify(&secret, &gateway, 7, without, &ecn));
+	assert_true(response_mac_verify(&secret, &gateway, 7, without, AMT_MAC_LEN, &ecn));
 	assert_false(ecn);
 }
 
@@ -139,7 +140,7 @@ static void no_secret_matches_nothing(void **state)
 	bool ecn;
 
 	response_mac(&none, &gateway, 7, false, mac);
-	assert_false(response_mac_verify(&none, &gateway, 7, mac, &ecn));
+	assert_false(response_mac_verify(&none, &gateway, 7, mac, AMT_MAC_LEN, &ecn));
 }
 
 int main(void)

@@ -36,6 +36,7 @@ static const struct config_key relay_keys[] = {
 	WORD("teardown", teardown, "auto", "auto on off"),
 	BOOLEAN("strict-router-alert", strict_router_alert, "false"),
 	BOOLEAN("accept-repeated-mac", accept_repeated_mac, "true"),
+	BOOLEAN("accept-short-mac", accept_short_mac, "false"),
 	BOOLEAN("accept-linux-p", accept_linux_p, "true"),
 	OTHER(IPV4, "query-source-ipv4", query_source_ipv4, "0.0.0.0", 0, 0),
 	OTHER(IPV6_LL, "query-source-ipv6", query_source_ipv6, "fe80::1", 0, 0),

@@ -35,7 +35,7 @@ struct config_relay {
 	unsigned int query_interval, query_response_interval, robustness;
 	unsigned int secret_lifetime;
 	char *teardown; /* "auto", "on", "off" */
-	bool strict_router_alert, accept_repeated_mac, accept_linux_p;
+	bool strict_router_alert, accept_repeated_mac, accept_short_mac, accept_linux_p;
 	unsigned int max_tunnels, max_tunnels_per_address, max_groups_per_tunnel;
 	unsigned int max_sources_per_group, max_channels, max_blocks, max_nexthops;
 	unsigned int requests_per_second, requests_burst;

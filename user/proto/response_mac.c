@@ -82,18 +82,18 @@ void response_mac(const struct amt_secret *secret, const struct amt_sockaddr *ga
 
 /* 0 when equal. Takes the same time wherever the first difference stands (R-163); volatile keeps
  * the compiler from leaving the loop early. */
-static uint8_t mac_difference(const uint8_t *a, const uint8_t *b)
+static uint8_t mac_difference(const uint8_t *a, const uint8_t *b, size_t length)
 {
 	volatile uint8_t difference = 0;
 	size_t i;
 
-	for (i = 0; i < AMT_MAC_LEN; i++)
+	for (i = 0; i < length; i++)
 		difference |= a[i] ^ b[i];
 	return difference;
 }
 
 bool response_mac_verify(const struct amt_secret *secret, const struct amt_sockaddr *gateway,
-			 uint32_t nonce, const uint8_t mac[AMT_MAC_LEN], bool *ecn)
+			 uint32_t nonce, const uint8_t mac[AMT_MAC_LEN], size_t length, bool *ecn)
 {
 	uint8_t without[AMT_MAC_LEN], with[AMT_MAC_LEN];
 	uint8_t differs_without, differs_with;
@@ -103,8 +103,8 @@ bool response_mac_verify(const struct amt_secret *secret, const struct amt_socka
 		return false;
 	response_mac(secret, gateway, nonce, false, without);
 	response_mac(secret, gateway, nonce, true, with);
-	differs_without = mac_difference(mac, without);
-	differs_with = mac_difference(mac, with);
+	differs_without = mac_difference(mac, without, length);
+	differs_with = mac_difference(mac, with, length);
 	*ecn = differs_with == 0;
 	return differs_without == 0 || differs_with == 0;
 }

@@ -19,9 +19,9 @@ uint64_t siphash24(const uint8_t key[16], const void *data, size_t len);
 void response_mac(const struct amt_secret *secret, const struct amt_sockaddr *gateway,
 		  uint32_t nonce, bool ecn, uint8_t mac[AMT_MAC_LEN]);
 
-/* True when mac is right under the secret with E off or on; *ecn says which. Constant time. A
- * secret with installed_ns 0 matches nothing. */
+/* True when the first length octets of mac, AMT_MAC_LEN as a rule, are right under the secret with
+ * E off or on; *ecn says which. Constant time. A secret with installed_ns 0 matches nothing. */
 bool response_mac_verify(const struct amt_secret *secret, const struct amt_sockaddr *gateway,
-			 uint32_t nonce, const uint8_t mac[AMT_MAC_LEN], bool *ecn);
+			 uint32_t nonce, const uint8_t mac[AMT_MAC_LEN], size_t length, bool *ecn);
 
 #endif

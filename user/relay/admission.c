@@ -162,6 +162,9 @@ void admission_review(struct relay *relay, uint64_t now)
 
 		bool permitted = admission_gateway(relay, &peer);
 
+		if (tunnel->ending)
+			continue;
+
 		if (permitted)
 			leave_forbidden(relay, tunnel, now);
 		if (permitted && !membership_is_empty(tunnel->membership))

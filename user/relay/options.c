@@ -23,6 +23,7 @@ void relay_options_set(struct relay_options *options, const struct config_relay 
 		.teardown = teardown_mode(config->teardown),
 		.strict_router_alert = config->strict_router_alert,
 		.accept_repeated_mac = config->accept_repeated_mac,
+		.accept_short_mac = config->accept_short_mac,
 		.accept_linux_p = config->accept_linux_p,
 		.max_tunnels = config->max_tunnels,
 		.max_tunnels_per_address = config->max_tunnels_per_address,

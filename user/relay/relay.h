@@ -29,6 +29,7 @@ struct relay_options {
 	enum teardown_mode teardown;
 	bool strict_router_alert;
 	bool accept_repeated_mac; /* Q-4; on */
+	bool accept_short_mac;	  /* Q-10; off */
 	bool accept_linux_p;	  /* Q-13; on */
 	unsigned int max_tunnels;
 	unsigned int max_tunnels_per_address;

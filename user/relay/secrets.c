@@ -10,6 +10,7 @@
 #include "relay/engine.h"
 
 #define SECRET_LIFETIME_MAX_S 7200 /* */
+#define SHORT_MAC_LEN	      4	   /* what Cisco gives back intact of the 6 octets */
 
 static uint64_t lifetime_ns(const struct relay *relay)
 {
@@ -70,10 +71,12 @@ uint64_t secrets_tick(struct relay *relay, uint64_t now)
 bool secrets_verify(const struct relay *relay, uint64_t now, const struct amt_sockaddr *gateway,
 		    const struct amt_message *msg, bool *ecn)
 {
-	if (response_mac_verify(&relay->current, gateway, msg->nonce, msg->mac, ecn))
+	size_t length = relay->options.accept_short_mac ? SHORT_MAC_LEN : AMT_MAC_LEN;
+
+	if (response_mac_verify(&relay->current, gateway, msg->nonce, msg->mac, length, ecn))
 		return true;
 	if (now >= previous_until(relay) ||
-	    !response_mac_verify(&relay->previous, gateway, msg->nonce, msg->mac, ecn))
+	    !response_mac_verify(&relay->previous, gateway, msg->nonce, msg->mac, length, ecn))
 		return false;
 	if (msg->type == AMT_UPDATE)
 		counter_add(AMT_COUNT_UPDATE_PREVIOUS_SECRET, 1);
