@@ -183,22 +183,23 @@ static __always_inline int fanout_cpu(__u32 cpu)
 	return XDP_DROP;
 }
 
-/* Narrows a copy of a split to its part: parts are nearly equal, in the list's order. */
+/* Narrows a copy of a split to its part. Each is one block; where there are more blocks than parts,
+ * the first part is all that remains, to be split in the next round. So a packet never has more
+ * than a round's copies in the thread's queue, however large its group is: in nearly equal parts, a
+ * burst of 64 packets to 4,096 members filled a queue of 16,384. It goes first, so that the thread
+ * is never without work while it comes around. */
 static __always_inline void fanout_part(struct amt_meta *meta, __u32 i)
 {
-	__u64 count = meta->count;
-	__u32 parts = amt_recirculate_copies(count);
-	__u32 from, to;
-
-	if (parts < AMT_RECIRCULATE_MAX) {
-		from = i;
-		to = i + 1;
+	if (meta->count <= AMT_RECIRCULATE_MAX) {
+		meta->first += i;
+		meta->count = 1;
+	} else if (i) {
+		meta->first += i - 1;
+		meta->count = 1;
 	} else {
-		from = count * i / AMT_RECIRCULATE_MAX;
-		to = count * (i + 1) / AMT_RECIRCULATE_MAX;
+		meta->first += AMT_RECIRCULATE_MAX - 1;
+		meta->count -= AMT_RECIRCULATE_MAX - 1;
 	}
-	meta->first += from;
-	meta->count = to - from;
 }
 
 #define CURSOR_SPLIT AMT_UPLINKS_MAX /* the internal pair's */

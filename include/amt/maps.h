@@ -32,8 +32,8 @@
 #define AMT_GATEWAY_STATE_MAX 4096  /* octets of `gateway_state` */
 
 /* Recirculation. A packet whose blocks are not broadcast from ingress goes to a cpumap thread,
- * which splits it: one copy for each block, or, above AMT_RECIRCULATE_MAX blocks, for each of
- * AMT_RECIRCULATE_MAX nearly equal parts, which are split again in the next round. The thread takes
+ * which splits it: one copy for each block, or, above AMT_RECIRCULATE_MAX blocks, one for each of
+ * the first AMT_RECIRCULATE_MAX - 1 and one for the rest, for the next round. The thread takes
  * 8 frames between softirqs, so 8 * 16 fills half of the internal ring of 256, whatever bursts come
  * in. `recirculate` holds at n the devmap of n entries, n = 1..AMT_RECIRCULATE_MAX: all sizes
  * exist, so that no broadcast makes a surplus copy. */

@@ -125,9 +125,10 @@ void deliver(struct path *path, const struct delivery *delivery)
 	for (unsigned int i = 0; i < number; i++) {
 		if (members[i].copies != delivery->packets || members[i].disordered)
 			fail_msg("member %u of %u: %u of %u packets%s; %u copies in all, "
-				 "%llu dropped at transmit, %llu in recirculation",
+				 "%llu sent, %llu dropped at transmit, %llu in recirculation",
 				 i, number, members[i].copies, delivery->packets,
 				 members[i].disordered ? ", out of order" : "", got,
+				 (unsigned long long)path_counter(path, AMT_COUNT_COPIES_OUT),
 				 (unsigned long long)path_counter(path, AMT_COUNT_XMIT_DROPS),
 				 (unsigned long long)path_counter(path,
 								  AMT_COUNT_RECIRCULATION_DROPS));

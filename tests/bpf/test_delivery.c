@@ -66,6 +66,21 @@ static void test_every_endpoint(void **state)
 				});
 }
 
+/* The largest group: 16,384 members of both families, by both uplinks, in three rounds. */
+static void test_largest(void **state)
+{
+	deliver(&path, &(struct delivery){.packet = {.payload = 64},
+					  .packets = 4,
+					  .endpoints = EVERY_ENDPOINT,
+					  .members = 2048});
+	/* more frames than these would not fit the receiving sockets */
+	deliver(&path, &(struct delivery){.packet = {.payload = 64},
+					  .packets = 8,
+					  .endpoints = EVERY_ENDPOINT,
+					  .members = 2048,
+					  .live = true});
+}
+
 /* 64 packets in one poll: the rings hold whatever a poll can bring. */
 static void test_burst(void **state)
 {
@@ -77,6 +92,11 @@ static void test_burst(void **state)
 						  .endpoints = 1,
 						  .members = sizes[i],
 						  .live = true});
+	deliver(&path, &(struct delivery){.packet = {.payload = 64},
+					  .packets = 32,
+					  .endpoints = EVERY_ENDPOINT,
+					  .members = 512,
+					  .live = true});
 }
 
 /* Packets one behind the other, without a pause: each member has them in the order in which they
@@ -98,6 +118,7 @@ int main(void)
 		cmocka_unit_test(test_one_copy),     cmocka_unit_test(test_direct),
 		cmocka_unit_test(test_recirculated), cmocka_unit_test(test_every_endpoint),
 		cmocka_unit_test(test_burst),	     cmocka_unit_test(test_order),
+		cmocka_unit_test(test_largest),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
