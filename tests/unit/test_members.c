@@ -64,9 +64,33 @@ static void same_as_a_matrix(void **state)
 	members_free(members);
 }
 
+/* Each is found at every number of pairs that there is on the way up. */
+static void found_while_it_grows(void **state)
+{
+	enum { MANY = 3000 };
+	struct members *m = members_new(1, MANY);
+	uint32_t i, known;
+
+	assert_non_null(m);
+	for (i = 0; i < MANY; i++) {
+		assert_int_equal(members_find(m, 0, i), MEMBER_NONE);
+		assert_int_equal(members_add(m, 0, i), i);
+		for (known = i % 7; known <= i; known += 7)
+			assert_int_equal(members_find(m, 0, known), known);
+	}
+	for (i = 0; i < MANY; i += 2)
+		members_remove(m, i);
+	for (i = 0; i < MANY; i++)
+		assert_int_equal(members_find(m, 0, i), i % 2 ? i : MEMBER_NONE);
+	members_free(m);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(same_as_a_matrix)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(same_as_a_matrix),
+		cmocka_unit_test(found_while_it_grows),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,7 @@
 #include <event2/event.h>
 #include <event2/util.h>
 #include "base/log.h"
+#include "base/loop.h"
 #include "control/listen.h"
 
 struct client {
@@ -139,7 +140,9 @@ static void continue_rows(struct client *client)
 {
 	struct evbuffer *out = out_of(client);
 
-	while (client->rows.next && evbuffer_get_length(out) < CONTROL_CHUNK) {
+	/* whatever waits brings us back when it is taken: so at least one row a time */
+	while (client->rows.next && evbuffer_get_length(out) < CONTROL_CHUNK &&
+	       !(evbuffer_get_length(out) && loop_turn_is_long())) {
 		json_t *row = client->rows.next(client->rows.state);
 
 		if (!row) {

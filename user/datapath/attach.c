@@ -6,6 +6,7 @@
 #include "datapath/state.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -162,6 +163,7 @@ static int attach(struct datapath *dp, const char *name, uint32_t roles, uint32_
 		interface->said = true;
 	}
 	changed(dp);
+	malloc_trim(0); /* loading took megabytes (the kernel's BTF) for a moment */
 	return ret;
 }
 

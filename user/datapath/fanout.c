@@ -238,6 +238,8 @@ static void block_settle(struct fanout *f, uint64_t now, uint32_t block)
 		block_retire(f, now, block);
 		return;
 	}
+	if (block_live(f, block) && !f->block[block].dead)
+		return; /* it waited for room, and somebody joined meanwhile */
 	to = f->block[block].dead ? block_like(f, now, block) : FANOUT_NONE;
 	if (to == FANOUT_NONE) {
 		block_mark_dirty(f, block);

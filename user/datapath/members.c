@@ -9,13 +9,18 @@
 
 #define POOL_MIN 64
 
+/* Pairs are found by linear hashing: with each pair that comes, one bucket is split in two, so that
+ * there is never a moment when all are moved. Buckets are lists of refs, linked one way. */
 struct members {
 	struct member *pool;
-	struct chain_link *in_tunnel, *in_set, *in_bucket;
-	uint32_t capacity, free_head; /* free entries are chained by member.set */
-	struct chain *tunnels, *sets, *buckets;
+	struct chain_link *in_tunnel, *in_set;
+	uint32_t *in_bucket;		     /* the next ref of the same bucket */
+	uint32_t capacity, fresh, free_head; /* refs from fresh on were never used; free ones are
+					      * chained by member.set */
+	struct chain *tunnels, *sets;
 	uint32_t *set_size;
-	uint32_t nbuckets; /* a power of two: the capacity */
+	uint32_t *buckets; /* as many as the pool has entries, of which nbuckets are in use */
+	uint32_t nbuckets;
 };
 
 static struct chain *new_chains(uint32_t n)
@@ -58,17 +63,63 @@ void members_free(struct members *m)
 	free(m);
 }
 
-static struct chain *bucket(const struct members *m, uint32_t set, uint32_t tunnel)
-{
-	uint64_t mixed = ((uint64_t)set << 32 | tunnel) * 0x9e3779b97f4a7c15ull;
+/* ---- buckets ---- */
 
-	return &m->buckets[mixed >> 32 & (m->nbuckets - 1)];
+static uint32_t mixed(uint32_t set, uint32_t tunnel)
+{
+	return (uint32_t)((((uint64_t)set << 32 | tunnel) * 0x9e3779b97f4a7c15ull) >> 32);
 }
+
+/* With n buckets, 2^k <= n < 2^(k + 1): those below n - 2^k are split already. */
+static uint32_t *bucket(const struct members *m, uint32_t set, uint32_t tunnel)
+{
+	uint32_t hash = mixed(set, tunnel), mask = ~0u >> __builtin_clz(m->nbuckets);
+	uint32_t i = hash & mask;
+
+	return &m->buckets[i < m->nbuckets ? i : i & mask >> 1];
+}
+
+static void bucket_push(struct members *m, uint32_t ref)
+{
+	uint32_t *head = bucket(m, m->pool[ref].set, m->pool[ref].tunnel);
+
+	m->in_bucket[ref] = *head;
+	*head = ref;
+}
+
+static void bucket_remove(struct members *m, uint32_t ref)
+{
+	uint32_t *at = bucket(m, m->pool[ref].set, m->pool[ref].tunnel);
+
+	while (*at != ref)
+		at = &m->in_bucket[*at];
+	*at = m->in_bucket[ref];
+}
+
+/* One bucket more: what belongs there leaves the one that it was part of. */
+static void split_one(struct members *m)
+{
+	uint32_t new = m->nbuckets, old, ref, next;
+
+	m->buckets[new] = MEMBER_NONE;
+	m->nbuckets++;
+	if (!new)
+		return;
+	old = new &((1u << (31 - __builtin_clz(new))) - 1);
+	ref = m->buckets[old];
+	m->buckets[old] = MEMBER_NONE;
+	for (; ref != MEMBER_NONE; ref = next) {
+		next = m->in_bucket[ref];
+		bucket_push(m, ref);
+	}
+}
+
+/* ---- the pool ---- */
 
 /* Grows one array of the pool. */
 static int grow(void *array, uint32_t capacity, size_t size)
 {
-	void **p = array, *grown = realloc(*p, capacity * size);
+	void **p = array, *grown = reallocarray(*p, capacity, size);
 
 	if (!grown)
 		return -1;
@@ -78,29 +129,30 @@ static int grow(void *array, uint32_t capacity, size_t size)
 
 static int grow_pool(struct members *m)
 {
-	uint32_t capacity = m->capacity ? 2 * m->capacity : POOL_MIN, i;
-	struct chain *buckets;
+	uint32_t capacity = m->capacity ? m->capacity + m->capacity / 2 : POOL_MIN;
 
 	if (grow(&m->pool, capacity, sizeof(*m->pool)) ||
 	    grow(&m->in_tunnel, capacity, sizeof(*m->in_tunnel)) ||
 	    grow(&m->in_set, capacity, sizeof(*m->in_set)) ||
-	    grow(&m->in_bucket, capacity, sizeof(*m->in_bucket)))
+	    grow(&m->in_bucket, capacity, sizeof(*m->in_bucket)) ||
+	    grow(&m->buckets, capacity, sizeof(*m->buckets)))
 		return -1;
-	buckets = new_chains(capacity);
-	if (!buckets)
-		return -1;
-	free(m->buckets);
-	m->buckets = buckets;
-	m->nbuckets = capacity;
-	/* the pool is full: every entry is in use */
-	for (i = 0; i < m->capacity; i++)
-		chain_push_tail(bucket(m, m->pool[i].set, m->pool[i].tunnel), m->in_bucket, i);
-	for (i = capacity; i-- > m->capacity;) {
-		m->pool[i].set = m->free_head;
-		m->free_head = i;
-	}
 	m->capacity = capacity;
 	return 0;
+}
+
+static uint32_t take_ref(struct members *m)
+{
+	uint32_t ref = m->free_head;
+
+	if (ref != MEMBER_NONE) {
+		m->free_head = m->pool[ref].set;
+		return ref;
+	}
+	if (m->fresh == m->capacity && grow_pool(m))
+		return MEMBER_NONE;
+	split_one(m);
+	return m->fresh++;
 }
 
 uint32_t members_find(const struct members *m, uint32_t set, uint32_t tunnel)
@@ -109,7 +161,7 @@ uint32_t members_find(const struct members *m, uint32_t set, uint32_t tunnel)
 
 	if (!m->nbuckets)
 		return MEMBER_NONE;
-	for (ref = bucket(m, set, tunnel)->head; ref != CHAIN_END; ref = m->in_bucket[ref].next)
+	for (ref = *bucket(m, set, tunnel); ref != MEMBER_NONE; ref = m->in_bucket[ref])
 		if (m->pool[ref].set == set && m->pool[ref].tunnel == tunnel)
 			return ref;
 	return MEMBER_NONE;
@@ -117,14 +169,12 @@ uint32_t members_find(const struct members *m, uint32_t set, uint32_t tunnel)
 
 uint32_t members_add(struct members *m, uint32_t set, uint32_t tunnel)
 {
-	uint32_t ref;
+	uint32_t ref = take_ref(m);
 
-	if (m->free_head == MEMBER_NONE && grow_pool(m))
+	if (ref == MEMBER_NONE)
 		return MEMBER_NONE;
-	ref = m->free_head;
-	m->free_head = m->pool[ref].set;
 	m->pool[ref] = (struct member){.set = set, .tunnel = tunnel, .block = MEMBER_NONE};
-	chain_push_tail(bucket(m, set, tunnel), m->in_bucket, ref);
+	bucket_push(m, ref);
 	chain_push_tail(&m->tunnels[tunnel], m->in_tunnel, ref);
 	chain_push_tail(&m->sets[set], m->in_set, ref);
 	m->set_size[set]++;
@@ -135,7 +185,7 @@ void members_remove(struct members *m, uint32_t ref)
 {
 	struct member *member = &m->pool[ref];
 
-	chain_remove(bucket(m, member->set, member->tunnel), m->in_bucket, ref);
+	bucket_remove(m, ref);
 	chain_remove(&m->tunnels[member->tunnel], m->in_tunnel, ref);
 	chain_remove(&m->sets[member->set], m->in_set, ref);
 	m->set_size[member->set]--;

@@ -14,7 +14,7 @@
 struct member {
 	uint32_t set, tunnel;
 	uint32_t block; /* where fanout put it; MEMBER_NONE: not served now (no route) */
-	uint32_t mtu;	/* what it counts for in its set while it is served */
+	uint16_t mtu;	/* what it counts for in its set while it is served */
 	bool said;	/* named again since adoption */
 };
 

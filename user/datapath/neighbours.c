@@ -10,9 +10,11 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/log.h"
+#include "base/loop.h"
 
 #define STATE_USABLE (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
 
+#define LOOK_EVERY	64  /* neighbours, whether the turn of the loop has become long */
 #define USES_PER_TICK	256 /* requests to resolve or confirm, a second */
 #define BACKOFF_MAX_S	60  /* between attempts at a neighbour that does not answer */
 #define CONFIRM_EVERY	(10 * NSEC_PER_SEC) /* a stale neighbour, at most */
@@ -46,7 +48,8 @@ struct neighbours {
 	neighbours_write_fn write;
 	void *arg;
 	struct neighbour *table;
-	uint32_t max, last; /* ids are given out in a circle, so that a freed one rests */
+	struct neighbour *at; /* where the tick goes on; NULL: at the start */
+	uint32_t max, last;   /* ids are given out in a circle, so that a freed one rests */
 	bool full_logged, table_full_logged;
 	struct neighbour *by_id[];
 };
@@ -414,25 +417,32 @@ static bool use_due(const struct neighbour *nb, uint64_t now)
 	return (nb->state & NUD_STALE) && since >= CONFIRM_EVERY;
 }
 
+static void tick_one(struct neighbours *n, struct neighbour *nb, unsigned int *uses, uint64_t now)
+{
+	if (nb->forgotten && now - nb->forgotten >= FORGOTTEN_GRACE)
+		set_invalid(n, nb);
+	if (*uses < USES_PER_TICK && use_due(nb, now)) {
+		use(n, nb, now);
+		(*uses)++;
+	}
+	if (nb->users_changed)
+		write_record(n, nb);
+}
+
+/* What a turn of the loop has no time for is left to the next tick. */
 void neighbours_tick(struct neighbours *n, uint64_t now)
 {
-	unsigned int uses = 0;
-	struct neighbour *nb, *tmp;
+	struct neighbour *nb, *next = n->at ? n->at : n->table;
+	unsigned int uses = 0, looked = 0;
 
-	HASH_ITER (hh, n->table, nb, tmp) {
-		if (!nb->refs && !nb->adopted && now - nb->unused >= UNUSED_GRACE) {
+	while ((nb = next) && !(++looked % LOOK_EVERY == 0 && loop_turn_is_long())) {
+		next = nb->hh.next;
+		if (!nb->refs && !nb->adopted && now - nb->unused >= UNUSED_GRACE)
 			release(n, nb);
-			continue;
-		}
-		if (nb->forgotten && now - nb->forgotten >= FORGOTTEN_GRACE)
-			set_invalid(n, nb);
-		if (uses < USES_PER_TICK && use_due(nb, now)) {
-			use(n, nb, now);
-			uses++;
-		}
-		if (nb->users_changed)
-			write_record(n, nb);
+		else
+			tick_one(n, nb, &uses, now);
 	}
+	n->at = nb;
 }
 
 void neighbours_kick(struct neighbours *n, uint16_t id, uint64_t now)

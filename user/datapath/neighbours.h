@@ -46,7 +46,7 @@ void neighbours_message(struct neighbours *neighbours, const struct nlmsghdr *me
 void neighbours_link_changed(struct neighbours *neighbours, uint32_t ifindex, uint64_t now);
 /* Notifications were lost: asks the kernel for everything. */
 void neighbours_sync(struct neighbours *neighbours, uint64_t now);
-/* Once a second: repeats resolution, confirms stale neighbours. */
+/* Once a second: repeats resolution, confirms stale neighbours; of very many, some each time. */
 void neighbours_tick(struct neighbours *neighbours, uint64_t now);
 /* A packet met the invalid next hop. */
 void neighbours_kick(struct neighbours *neighbours, uint16_t id, uint64_t now);

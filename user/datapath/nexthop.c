@@ -18,11 +18,14 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "datapath/route.h"
 #include "datapath/rtnl.h"
 
-#define BATCH	      256 /* look-ups and tunnels told, a loop turn */
-#define READS	      32  /* of notifications, a loop turn */
+#define BATCH	      256  /* look-ups and tunnels told, a loop turn */
+#define SWEEP	      2048 /* destinations compared with changed routes, a loop turn */
+#define LOOK_EVERY    16   /* look-ups, whether the turn has become long */
+#define READS	      32   /* of notifications, a loop turn */
 #define READ_SIZE     32768
 #define REFRESH_S     10   /* the kernel tells nobody of a learned path MTU: ask that often */
 #define REFRESH_BATCH 1000 /* look-ups a second at most for that */
@@ -50,12 +53,50 @@ void nexthop_mark(struct nexthops *nh, struct destination *dest)
 	enqueue(nh, dest);
 }
 
+/* ---- the sweep: all destinations are compared with what changed, some a loop turn ---- */
+
+static void sweep_begin(struct nexthops *nh)
+{
+	if (nh->swept || !nh->nchanged)
+		return; /* what came meanwhile has its turn after this one */
+	memcpy(nh->sought, nh->changed, sizeof(nh->sought));
+	nh->nsought = nh->nchanged;
+	nh->nchanged = 0;
+	nh->swept = nh->table;
+	if (nh->swept)
+		soon(nh);
+}
+
 static void mark_all(struct nexthops *nh)
 {
-	struct destination *dest, *tmp;
+	nh->nchanged = PREFIXES_MAX + 1;
+	sweep_begin(nh);
+}
 
-	HASH_ITER (hh, nh->table, dest, tmp)
-		nexthop_mark(nh, dest);
+/* A longest-prefix table answers differently only for what a changed prefix covers. */
+static bool is_sought(const struct nexthops *nh, const struct amt_addr *gateway)
+{
+	unsigned int i;
+
+	if (nh->nsought > PREFIXES_MAX)
+		return true;
+	for (i = 0; i < nh->nsought; i++)
+		if (addr_is_ipv4(gateway) == addr_is_ipv4(&nh->sought[i].addr) &&
+		    prefix_contains(&nh->sought[i], gateway))
+			return true;
+	return false;
+}
+
+static void sweep(struct nexthops *nh)
+{
+	unsigned int n;
+
+	for (n = 0; n < SWEEP && nh->swept; n++) {
+		if (is_sought(nh, &nh->swept->key.gateway))
+			nexthop_mark(nh, nh->swept);
+		nh->swept = nh->swept->hh.next;
+	}
+	sweep_begin(nh);
 }
 
 static void on_neighbour(void *arg, uint16_t id, const struct amt_nexthop *record)
@@ -157,26 +198,8 @@ static void route_changed(struct nexthops *nh, const struct rtnl_route *route)
 {
 	if (nh->nchanged < PREFIXES_MAX)
 		nh->changed[nh->nchanged] = route->prefix;
-	nh->nchanged++;
-}
-
-/* A longest-prefix table answers differently only for what a changed prefix covers. */
-static void mark_changed(struct nexthops *nh)
-{
-	struct destination *dest, *tmp;
-	unsigned int i, n = nh->nchanged;
-
-	nh->nchanged = 0;
-	if (n > PREFIXES_MAX) {
-		mark_all(nh);
-		return;
-	}
-	HASH_ITER (hh, nh->table, dest, tmp)
-		for (i = 0; i < n && !dest->dirty; i++)
-			if (addr_is_ipv4(&dest->key.gateway) ==
-				    addr_is_ipv4(&nh->changed[i].addr) &&
-			    prefix_contains(&nh->changed[i], &dest->key.gateway))
-				nexthop_mark(nh, dest);
+	if (nh->nchanged <= PREFIXES_MAX)
+		nh->nchanged++;
 }
 
 static void link_changed(void *arg, const struct rtnl_link *before, const struct rtnl_link *after)
@@ -267,8 +290,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	struct nexthops *nh = arg;
 	bool empty = read_notifications(nh);
 
-	if (nh->nchanged)
-		mark_changed(nh);
+	sweep_begin(nh);
 	/* once notifications are lost the kernel drops all of them until the socket is empty */
 	if (nh->lost && empty)
 		resync(nh);
@@ -280,10 +302,16 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	unsigned int units;
 
 	if (nh->answered)
-		nexthop_wait_review(nh, clock_now());
-	for (units = 0; units < BATCH && nh->work; units++)
+		nexthop_wait_review(nh);
+	nh->answered = false;
+	nexthop_wait_step(nh, SWEEP, clock_now());
+	sweep(nh);
+	for (units = 0; units < BATCH && nh->work; units++) {
+		if (units % LOOK_EVERY == LOOK_EVERY - 1 && loop_turn_is_long())
+			break;
 		work_once(nh);
-	if (nh->work)
+	}
+	if (nh->work || nh->swept || nh->reviewed)
 		soon(nh);
 }
 
@@ -312,7 +340,10 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (nh->lost)
 		on_readable(nh->fd, EV_READ, nh);
 	refresh_some(nh);
-	nexthop_wait_review(nh, clock_now());
+	if (nh->waiting) {
+		nexthop_wait_review(nh);
+		soon(nh);
+	}
 	neighbours_tick(nh->neighbours, clock_now());
 }
 
@@ -340,6 +371,8 @@ static void destination_drop(struct nexthops *nh, struct destination *dest)
 {
 	if (nh->refreshed == dest)
 		nh->refreshed = dest->hh.next;
+	if (nh->swept == dest)
+		nh->swept = dest->hh.next;
 	if (dest->queued)
 		DL_DELETE(nh->work, dest);
 	nexthop_wait_end(nh, dest);

@@ -8,8 +8,14 @@
 #include "datapath/neighbours.h"
 #include "datapath/nexthop.h"
 
+/* Enough for 300,000 entries, in half a megabyte: a table that grows moves all entries at once. */
+#undef HASH_INITIAL_NUM_BUCKETS
+#undef HASH_INITIAL_NUM_BUCKETS_LOG2
+#define HASH_INITIAL_NUM_BUCKETS      32768U
+#define HASH_INITIAL_NUM_BUCKETS_LOG2 15U
+
 #define NO_TUNNEL    UINT32_MAX
-#define PREFIXES_MAX 16 /* changed routes that are compared one by one, a loop turn */
+#define PREFIXES_MAX 16 /* changed routes that one sweep compares one by one */
 
 struct event;
 
@@ -46,14 +52,18 @@ struct nexthops {
 	struct destination *table;
 	struct destination *work;
 	struct destination *waiting;   /* those with an awaited neighbour */
+	struct destination *reviewed;  /* of those, where the review stands; NULL: none runs */
+	struct destination *swept;     /* where the sweep stands; NULL: none runs */
 	struct destination *refreshed; /* where the rolling refresh stands; NULL: at the start */
 	struct event *turn, *tick, *readable;
 	int fd; /* notifications */
 	bool opened, lost;
 	bool answered; /* some neighbour changed while destinations wait */
 	uint64_t resynced;
-	struct amt_prefix changed[PREFIXES_MAX]; /* routes, in this loop turn */
-	unsigned int nchanged;
+	/* Changed routes: those that the sweep looks for, and those that came since it began. More
+	 * than there is room for: every destination may be concerned. */
+	struct amt_prefix sought[PREFIXES_MAX], changed[PREFIXES_MAX];
+	unsigned int nsought, nchanged;
 	uint32_t max_tunnels;
 	struct tunnel tunnels[];
 };
@@ -66,7 +76,10 @@ bool nexthop_must_wait(const struct destination *dest, const struct neighbour *n
 /* Takes over the caller's reference. */
 void nexthop_wait_begin(struct nexthops *nh, struct destination *dest, struct neighbour *neighbour);
 void nexthop_wait_end(struct nexthops *nh, struct destination *dest);
-/* Marks those that have waited for what is known now, or for long enough. */
-void nexthop_wait_review(struct nexthops *nh, uint64_t now);
+/* Begins to look at all that wait. */
+void nexthop_wait_review(struct nexthops *nh);
+/* Looks at no more than n of them: marks those that have waited for what is known now, or for long
+ * enough. */
+void nexthop_wait_step(struct nexthops *nh, unsigned int n, uint64_t now);
 
 #endif

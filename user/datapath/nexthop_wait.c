@@ -33,18 +33,24 @@ void nexthop_wait_end(struct nexthops *nh, struct destination *dest)
 {
 	if (!dest->awaited)
 		return;
+	if (nh->reviewed == dest)
+		nh->reviewed = dest->wait_next;
 	DL_DELETE2(nh->waiting, dest, wait_prev, wait_next);
 	neighbour_put(nh->neighbours, dest->awaited);
 	dest->awaited = NULL;
 }
 
-void nexthop_wait_review(struct nexthops *nh, uint64_t now)
+void nexthop_wait_review(struct nexthops *nh)
 {
-	struct destination *dest;
+	nh->reviewed = nh->waiting;
+}
 
-	nh->answered = false;
-	DL_FOREACH2(nh->waiting, dest, wait_next)
-	{
+void nexthop_wait_step(struct nexthops *nh, unsigned int n, uint64_t now)
+{
+	for (; n && nh->reviewed; n--) {
+		struct destination *dest = nh->reviewed;
+
+		nh->reviewed = dest->wait_next;
 		if (neighbour_is_settled(dest->awaited) || !neighbour_is_valid(dest->neighbour) ||
 		    now >= dest->patience_ns)
 			nexthop_mark(nh, dest);

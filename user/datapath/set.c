@@ -72,7 +72,7 @@ void set_count_mtu(struct datapath *dp, uint32_t ref, uint32_t mtu)
 		count_mtu(set, mtu, 1);
 	if (member->mtu)
 		count_mtu(set, member->mtu, -1);
-	member->mtu = mtu;
+	member->mtu = (uint16_t)mtu;
 }
 
 /* ---- the entry ---- */

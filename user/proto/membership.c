@@ -64,7 +64,7 @@ struct member_group *membership_find(const struct membership *m, const struct am
 
 static int groups_reserve(struct membership *m)
 {
-	unsigned int room = m->room ? m->room * 2 : 4;
+	unsigned int room = m->room ? m->room * 2 : 3; /* what malloc() gives at least */
 	struct member_group **groups;
 
 	if (m->ngroups < m->room)
