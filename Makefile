@@ -45,6 +45,7 @@ BPFTEST  := $(patsubst tests/bpf/%.c,$(O)/tests/bpf/%,$(wildcard tests/bpf/test_
 E2E      := $(patsubst tests/e2e/%.c,$(O)/tests/e2e/%,$(wildcard tests/e2e/*.c))
 BENCH    := $(patsubst tests/bench/%.c,$(O)/tests/bench/%,$(filter-out %.bpf.c tests/bench/helper_%, \
               $(wildcard tests/bench/*.c)))
+BPFTEST_SKEL := $(patsubst tests/bpf/%.bpf.c,$(O)/skel/%.skel.h,$(wildcard tests/bpf/*.bpf.c))
 BENCH_SKEL := $(patsubst tests/bench/%.bpf.c,$(O)/skel/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_HELPERS = $(patsubst %.c,$(O)/%.o,$(wildcard tests/$(1)/helper_*.c))
@@ -109,10 +110,14 @@ $(O)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
 	$(Q)$(LLVM_STRIP) -g $@
 
+define SKELETON
+$(call say,SKEL,$@)
+@mkdir -p $(@D)
+$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
+endef
+
 $(O)/skel/%.skel.h: $(O)/bpf/%.bpf.o
-	$(call say,SKEL,$@)
-	@mkdir -p $(@D)
-	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
+	$(SKELETON)
 
 $(O)/user/%.o: user/%.c Makefile | $(SKEL)
 	$(call say,CC,$@)
@@ -141,16 +146,19 @@ $(E2E): $(O)/tests/%: $(O)/tests/%.o $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
-$(O)/tests/bench/%.bpf.o: tests/bench/%.bpf.c Makefile
+$(O)/tests/%.bpf.o: tests/%.bpf.c Makefile
 	$(call say,BPF,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
 	$(Q)$(LLVM_STRIP) -g $@
 
 $(BENCH_SKEL): $(O)/skel/%.skel.h: $(O)/tests/bench/%.bpf.o
-	$(call say,SKEL,$@)
-	@mkdir -p $(@D)
-	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
+	$(SKELETON)
+
+$(BPFTEST_SKEL): $(O)/skel/%.skel.h: $(O)/tests/bpf/%.bpf.o
+	$(SKELETON)
+
+$(O)/tests/bpf/test_siphash.o: $(BPFTEST_SKEL)
 
 $(O)/tests/bench/helper_chain.o: $(BENCH_SKEL)
 

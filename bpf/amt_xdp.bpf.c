@@ -13,6 +13,7 @@
 #include "fanout.h"
 #include "gateway.h"
 #include "relay.h"
+#include "shield.h"
 
 /* Roles of the interface that amt_ingress is loaded for: AMT_INTERFACE_UPSTREAM, _UPLINK, _GATEWAY.
  * The verifier removes what it does not have. */
@@ -212,6 +213,11 @@ int amt_ingress(struct xdp_md *ctx)
 
 	if (!conf)
 		return XDP_PASS;
+	if (interface_flags & AMT_INTERFACE_UPLINK) {
+		verdict = shield_frame(ctx, conf);
+		if (verdict != XDP_PASS)
+			return verdict;
+	}
 	if (interface_flags & AMT_INTERFACE_GATEWAY) {
 		verdict = ingress_gateway(ctx, conf);
 		if (verdict != XDP_PASS)
@@ -333,6 +339,11 @@ int amt_egress(struct xdp_md *ctx)
 	state->bulk_frames++;
 	if (!meta)
 		return XDP_PASS;
+	if (meta->stage == META_ANSWER) {
+		state->bulk_cursor = meta->uplink;
+		bpf_xdp_adjust_meta(ctx, sizeof(struct amt_meta));
+		return XDP_PASS;
+	}
 	cursor = cursor_next(state, meta, &copy);
 	if (!cursor)
 		return egress_drop(state, AMT_COUNT_CURSOR_LOST);

@@ -23,8 +23,9 @@ struct bpf_map {
 #define META_MAGIC 0xa217
 
 enum meta_stage {
-	META_SPLIT = 1, /* copies are parts of the group's block list */
-	META_COPY = 2,	/* copies are for members of one block */
+	META_SPLIT = 1,	 /* copies are parts of the group's block list */
+	META_COPY = 2,	 /* copies are for members of one block */
+	META_ANSWER = 3, /* the shield's, complete; uplink is set */
 };
 
 /* meta.flags, beside AMT_ENDPOINT_* of the block's endpoint. */
@@ -42,7 +43,7 @@ struct amt_meta {
 	__u16 sum;    /* folded, over the inner datagram, with META_SUM */
 	__u16 front;  /* octets in front of the inner datagram */
 	__u32 cpu;    /* of the group: its packets keep their order */
-	__u16 uplink; /* META_COPY */
+	__u16 uplink; /* META_COPY, META_ANSWER */
 	__u16 flags;  /* META_*, AMT_ENDPOINT_* */
 	__u32 length; /* octets of the inner datagram */
 };

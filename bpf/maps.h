@@ -235,6 +235,86 @@ struct {
 	__type(value, struct amt_gateway_state);
 } gateway_state SEC(".maps");
 
+/* slot -> what the shield's answers are made of; config.shield names the valid one. Written by
+ * amtd.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AMT_SHIELD_SLOTS);
+	__type(key, __u32);
+	__type(value, struct amt_shield);
+} shield SEC(".maps");
+
+/* ifindex -> where the shield works, by its MAC address. Written by amtd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, AMT_INTERFACES_MAX);
+	__type(key, __u32);
+	__type(value, struct amt_shield_link);
+} shield_links SEC(".maps");
+
+/* address of ours -> the address to advertise. Written by amtd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, AMT_SHIELD_ADDRESSES_MAX);
+	__type(key, struct amt_addr);
+	__type(value, struct amt_shield_address);
+} shield_addresses SEC(".maps");
+
+/* prefix -> 1: gateways that are permitted, if not all are. Written by amtd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, AMT_SHIELD_PERMITTED_MAX);
+	__type(key, struct amt_shield_prefix);
+	__type(value, __u32);
+} shield_permitted SEC(".maps");
+
+/* source address -> its rate and its credit. Written by the programs. A flood from forged addresses
+ * pushes entries out, which only gives their addresses a full bucket again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, AMT_SHIELD_SOURCES_MAX);
+	__type(key, struct amt_addr);
+	__type(value, struct amt_source);
+} shield_sources SEC(".maps");
+
+/* gateway endpoint -> its last valid MAC. Written by the programs; nobody without a valid MAC gets
+ * in, so no flood pushes out who is here. max_entries set by amtd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct amt_shield_endpoint);
+	__type(value, struct amt_shield_gateway);
+} shield_gateways SEC(".maps");
+
+/* A message to the relay, while the shield looks at it: too much for its stack. */
+struct shield_message {
+	struct amt_addr gateway; /* who sent it */
+	struct amt_addr local;	 /* to which address of ours */
+	__be16 port;		 /* gateway's */
+	__u16 length;		 /* octets of it */
+	__u16 total;		 /* of the IP packet */
+	__u16 uplink;		 /* see amt_shield_link */
+	__u16 mac[6];		 /* ours and the sender's */
+	__u32 ipv6;
+	union { /* one at a time */
+		struct bpf_sock_tuple tuple;
+		struct amt_shield_prefix prefix;
+		struct amt_shield_endpoint endpoint;
+		struct amt_source source;
+	} key;
+	struct amt_shield_gateway proof;
+};
+
+/* 0 -> the message that this CPU looks at. No one else's. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct shield_message);
+} shield_scratch SEC(".maps");
+
 /* CPU -> the fan-out program. Written by amtd; max_entries set by amtd. */
 struct {
 	__uint(type, BPF_MAP_TYPE_CPUMAP);

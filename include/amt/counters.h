@@ -36,7 +36,9 @@
 	X(RECIRCULATION_DROPS, "copies or parts that the internal pair or a CPU queue dropped")   \
 	X(GROUP_RATE, "packets of groups over max-group-rate (R-181)")                            \
 	X(XMIT_DROPS, "copies that the uplink driver dropped at transmit")                        \
-	AMT_DECAP_COUNTERS(X)
+	AMT_DECAP_COUNTERS(X)                                                                     \
+	AMT_SHIELD_COUNTERS(X)                                                                    \
+	AMT_SIGNAL_COUNTERS(X)
 
 /* The gateway role's part of those. */
 #define AMT_DECAP_COUNTERS(X)                                                                   \
@@ -55,67 +57,79 @@
 	X(DECAP_FAILED, "datagrams that could not be stripped or handed over")                  \
 	X(DECAP_XMIT_DROPS, "datagrams that the pseudo-interface's queue had no room for")
 
+/* What the shield did, each counted among the messages below as well. */
+#define AMT_SHIELD_COUNTERS(X)                                                               \
+	X(SHIELD_ANSWERED, "Discovery messages and Requests that the shield answered")       \
+	X(SHIELD_REFUSED, "Discovery messages and Requests that it left without an answer")  \
+	X(SHIELD_BAD_MAC, "Updates and Teardowns with a wrong MAC that ended in the shield") \
+	X(SHIELD_AUTHENTIC, "Updates and Teardowns with a right MAC that it handed to amtd") \
+	X(SHIELD_PASSED, "other messages to the relay that it left to amtd")
+
+/* Messages that the shield or amtd deals with: the sums say the same with the shield on and off. */
+#define AMT_SIGNAL_COUNTERS(X)                                                                   \
+	X(DISCOVERY_RECEIVED, "Relay Discovery messages")                                        \
+	X(ADVERTISEMENT_SENT, "Relay Advertisements sent")                                       \
+	X(REQUEST_RECEIVED, "Request messages")                                                  \
+	X(REQUEST_LINUX_P, "Requests with P where the Linux gateway puts it (Q-13)")             \
+	X(REQUEST_RATE_LIMITED, "Discovery messages and Requests over the rate of their source") \
+	X(AMPLIFICATION_LIMITED, "answers that were too large for what their source had sent")   \
+	X(QUERY_SENT, "Membership Queries sent")                                                 \
+	X(QUERY_LIMIT_SET, "Membership Queries sent with L set")                                 \
+	X(UPDATE_RECEIVED, "Membership Updates")                                                 \
+	X(TEARDOWN_RECEIVED, "Teardown messages")                                                \
+	X(BAD_MAC, "Updates whose response MAC is wrong")                                        \
+	X(TEARDOWN_BAD_MAC, "Teardowns whose response MAC is wrong")                             \
+	X(ZERO_NONCE, "Discovery messages with nonce zero")                                      \
+	X(GATEWAY_NOT_PERMITTED, "messages from gateways that the configuration does not permit")
+
 /* What amtd counts: messages by type and verdict, limits, upstream, housekeeping. */
-#define AMT_CONTROL_COUNTERS(X)                                                                   \
-	X(DISCOVERY_RECEIVED, "Relay Discovery messages")                                         \
-	X(ADVERTISEMENT_SENT, "Relay Advertisements sent")                                        \
-	X(REQUEST_RECEIVED, "Request messages")                                                   \
-	X(REQUEST_LINUX_P, "Requests with P where the Linux gateway puts it (Q-13)")              \
-	X(REQUEST_RATE_LIMITED, "Requests over the rate of their source address")                 \
-	X(QUERY_SENT, "Membership Queries sent")                                                  \
-	X(QUERY_LIMIT_SET, "Membership Queries sent with L set")                                  \
-	X(UPDATE_RECEIVED, "Membership Updates")                                                  \
-	X(UPDATE_ACCEPTED, "Membership Updates applied")                                          \
-	X(UPDATE_PREVIOUS_SECRET, "Updates authenticated by the previous secret")                 \
-	X(UPDATE_REPEATED_MAC, "Updates accepted for a repeated MAC (Q-4)")                       \
-	X(TEARDOWN_RECEIVED, "Teardown messages")                                                 \
-	X(TEARDOWN_ACCEPTED, "Teardown messages that ended a tunnel")                             \
-	X(SHORT_MESSAGE, "messages shorter than their type demands")                              \
-	X(BAD_VERSION, "messages with a version other than 0")                                    \
-	X(BAD_TYPE, "messages of a type that a relay does not take")                              \
-	X(DATA_FROM_GATEWAY, "Multicast Data sent to the relay (R-179)")                          \
-	X(BAD_MAC, "Updates whose response MAC is wrong")                                         \
-	X(TEARDOWN_BAD_MAC, "Teardowns whose response MAC is wrong")                              \
-	X(TEARDOWN_UNKNOWN, "Teardowns for a tunnel that is not there")                           \
-	X(ZERO_NONCE, "Discovery messages with nonce zero")                                       \
-	X(INNER_SHORT, "inner datagram cut off or lengths that contradict each other")            \
-	X(INNER_NOT_IP, "inner datagram that is neither IPv4 nor IPv6")                           \
-	X(INNER_PROTOCOL, "inner datagram that is neither IGMP nor MLD")                          \
-	X(INNER_TTL, "report with TTL or hop limit other than 1")                                 \
-	X(INNER_NO_ROUTER_ALERT, "report without router alert, in strict mode")                   \
-	X(INNER_IP_CHECKSUM, "wrong inner IPv4 header checksum")                                  \
-	X(INNER_CHECKSUM, "wrong IGMP or ICMPv6 checksum")                                        \
-	X(INNER_FRAGMENT, "report in an IP fragment")                                             \
-	X(REPORT_TYPE, "IGMP or MLD message that is not a report a relay takes")                  \
-	X(REPORT_SHORT, "report shorter than its records say")                                    \
-	X(RECORD_UNKNOWN, "group records of unknown type, skipped")                               \
-	X(RECORD_BAD_GROUP, "records for addresses that are not multicast or are link-local")     \
-	X(RECORD_BAD_SOURCE, "record sources that are no unicast address, skipped")               \
-	X(RECORD_SSM_EXCLUDE, "EXCLUDE records in the SSM range, ignored (R-149)")                \
-	X(RECORD_SSM_OLD, "IGMPv2 or MLDv1 messages in the SSM range, ignored (R-150)")           \
-	X(GROUP_NOT_PERMITTED, "records for groups that the configuration does not permit")       \
-	X(GATEWAY_NOT_PERMITTED, "messages from gateways that the configuration does not permit") \
-	X(TUNNEL_LIMIT, "Updates refused at the tunnel limit")                                    \
-	X(TUNNEL_PER_ADDRESS_LIMIT, "Updates refused at the limit of tunnels per address")        \
-	X(GROUP_LIMIT, "joins refused at the limit of groups per tunnel")                         \
-	X(SOURCE_LIMIT, "sources refused at the limit per group")                                 \
-	X(CHANNEL_LIMIT, "joins refused at the limit of channels")                                \
-	X(TUNNEL_RATE, "joins refused because the tunnel would have more than max-tunnel-rate")   \
-	X(TUNNEL_CREATED, "tunnels made")                                                         \
-	X(TUNNEL_EXPIRED, "tunnels ended by their timer")                                         \
-	X(TUNNEL_LEFT, "tunnels ended because their last subscription went")                      \
-	X(TUNNEL_FORBIDDEN, "tunnels ended because a reload no longer permits them")              \
-	X(MEMBERSHIP_EXPIRED, "subscriptions ended by their timer")                               \
-	X(SECRET_ROTATED, "new secrets")                                                          \
-	X(UPSTREAM_JOIN_FAILED, "upstream joins that the host stack refused")                     \
-	X(UPSTREAM_JOIN_RETRIED, "upstream joins tried again")                                    \
-	X(DATAPATH_FULL, "changes refused because a map is full")                                 \
-	X(NEXTHOP_CHANGED, "next hops that changed or were resolved")                             \
-	X(ROUTE_UNREACHABLE, "tunnels without a route")                                           \
-	X(FRAGMENTED, "too big datagrams sent as fragments (R-90)")                               \
-	X(ICMP_TOO_BIG_SENT, "ICMP errors sent to sources of too big datagrams (R-89, R-91)")     \
-	X(SEND_FAILED, "messages that the host stack would not send")                             \
-	X(ADOPTED_TUNNELS, "tunnels taken up again after a restart")                              \
+#define AMT_CONTROL_COUNTERS(X)                                                                 \
+	X(UPDATE_ACCEPTED, "Membership Updates applied")                                        \
+	X(UPDATE_PREVIOUS_SECRET, "Updates authenticated by the previous secret")               \
+	X(UPDATE_REPEATED_MAC, "Updates accepted for a repeated MAC (Q-4)")                     \
+	X(TEARDOWN_ACCEPTED, "Teardown messages that ended a tunnel")                           \
+	X(SHORT_MESSAGE, "messages shorter than their type demands")                            \
+	X(BAD_VERSION, "messages with a version other than 0")                                  \
+	X(BAD_TYPE, "messages of a type that a relay does not take")                            \
+	X(DATA_FROM_GATEWAY, "Multicast Data sent to the relay (R-179)")                        \
+	X(TEARDOWN_UNKNOWN, "Teardowns for a tunnel that is not there")                         \
+	X(INNER_SHORT, "inner datagram cut off or lengths that contradict each other")          \
+	X(INNER_NOT_IP, "inner datagram that is neither IPv4 nor IPv6")                         \
+	X(INNER_PROTOCOL, "inner datagram that is neither IGMP nor MLD")                        \
+	X(INNER_TTL, "report with TTL or hop limit other than 1")                               \
+	X(INNER_NO_ROUTER_ALERT, "report without router alert, in strict mode")                 \
+	X(INNER_IP_CHECKSUM, "wrong inner IPv4 header checksum")                                \
+	X(INNER_CHECKSUM, "wrong IGMP or ICMPv6 checksum")                                      \
+	X(INNER_FRAGMENT, "report in an IP fragment")                                           \
+	X(REPORT_TYPE, "IGMP or MLD message that is not a report a relay takes")                \
+	X(REPORT_SHORT, "report shorter than its records say")                                  \
+	X(RECORD_UNKNOWN, "group records of unknown type, skipped")                             \
+	X(RECORD_BAD_GROUP, "records for addresses that are not multicast or are link-local")   \
+	X(RECORD_BAD_SOURCE, "record sources that are no unicast address, skipped")             \
+	X(RECORD_SSM_EXCLUDE, "EXCLUDE records in the SSM range, ignored (R-149)")              \
+	X(RECORD_SSM_OLD, "IGMPv2 or MLDv1 messages in the SSM range, ignored (R-150)")         \
+	X(GROUP_NOT_PERMITTED, "records for groups that the configuration does not permit")     \
+	X(TUNNEL_LIMIT, "Updates refused at the tunnel limit")                                  \
+	X(TUNNEL_PER_ADDRESS_LIMIT, "Updates refused at the limit of tunnels per address")      \
+	X(GROUP_LIMIT, "joins refused at the limit of groups per tunnel")                       \
+	X(SOURCE_LIMIT, "sources refused at the limit per group")                               \
+	X(CHANNEL_LIMIT, "joins refused at the limit of channels")                              \
+	X(TUNNEL_RATE, "joins refused because the tunnel would have more than max-tunnel-rate") \
+	X(TUNNEL_CREATED, "tunnels made")                                                       \
+	X(TUNNEL_EXPIRED, "tunnels ended by their timer")                                       \
+	X(TUNNEL_LEFT, "tunnels ended because their last subscription went")                    \
+	X(TUNNEL_FORBIDDEN, "tunnels ended because a reload no longer permits them")            \
+	X(MEMBERSHIP_EXPIRED, "subscriptions ended by their timer")                             \
+	X(SECRET_ROTATED, "new secrets")                                                        \
+	X(UPSTREAM_JOIN_FAILED, "upstream joins that the host stack refused")                   \
+	X(UPSTREAM_JOIN_RETRIED, "upstream joins tried again")                                  \
+	X(DATAPATH_FULL, "changes refused because a map is full")                               \
+	X(NEXTHOP_CHANGED, "next hops that changed or were resolved")                           \
+	X(ROUTE_UNREACHABLE, "tunnels without a route")                                         \
+	X(FRAGMENTED, "too big datagrams sent as fragments (R-90)")                             \
+	X(ICMP_TOO_BIG_SENT, "ICMP errors sent to sources of too big datagrams (R-89, R-91)")   \
+	X(SEND_FAILED, "messages that the host stack would not send")                           \
+	X(ADOPTED_TUNNELS, "tunnels taken up again after a restart")                            \
 	AMT_GATEWAY_COUNTERS(X)
 
 /* The gateway role's part of those. */

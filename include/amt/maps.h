@@ -12,14 +12,19 @@
  * and at a gateway:
  *   decap_relays[(outer source, outer destination)] -> a relay of ours
  *   decap_wanted[(source, group)], then [(any, group)] -> into config.decap_ifindex
+ * A message's way, at a relay's uplink:
+ *   shield[config.shield - 1], shield_links[interface], shield_addresses[our address],
+ *   shield_sources[gateway address] -> an answer; shield_gateways[endpoint] -> on to amtd
  */
 #ifndef AMT_MAPS_H
 #define AMT_MAPS_H
 
 #include <linux/types.h>
 #include <amt/addr.h>
+#include <amt/limit.h>
+#include <amt/wire.h>
 
-#define AMT_SCHEMA_VERSION 3
+#define AMT_SCHEMA_VERSION 5
 
 #define AMT_BLOCK_MEMBERS  32 /* members a block has room for; a block never changes its place */
 #define AMT_UPLINKS_MAX	   16 /* interfaces that copies can leave by */
@@ -96,7 +101,7 @@ struct amt_config {
 	__u32 decap_ifindex;	   /* where a gateway puts what it decapsulates; 0: nowhere */
 	__u32 decap_mtu;	   /* largest datagram that goes in there */
 	__u8 decap_mac[6];	   /* source of the frames put in */
-	__u16 reserved;
+	__u16 shield;		   /* which entry of `shield` is valid, plus 1; 0: no shield */
 	__u32 group_rate; /* kbit/s of inner datagrams that each group may have; 0: no limit */
 	__u32 reserved2;
 };
@@ -283,6 +288,67 @@ struct amt_gateway_state {
 	__u8 data[AMT_GATEWAY_STATE_MAX];
 };
 
+/* ---- the shield ---- */
+
+#define AMT_SHIELD_SLOTS	 2     /* of `shield`: one valid, one to write the next into */
+#define AMT_SHIELD_ADDRESSES_MAX 256   /* addresses of ours that it answers for */
+#define AMT_SHIELD_PERMITTED_MAX 65536 /* prefixes of `permit-gateways` */
+#define AMT_SHIELD_SOURCES_MAX	 65536 /* source addresses whose rate is remembered */
+
+/* shield.flags */
+#define AMT_SHIELD_LIMIT    0x0001 /* no room for tunnels: L for all that have none */
+#define AMT_SHIELD_DRAINING 0x0002 /* L for all */
+#define AMT_SHIELD_G	    0x0004 /* Queries with the G fields for all */
+#define AMT_SHIELD_G_ECN    0x0008 /* for those with E */
+#define AMT_SHIELD_LINUX_P  0x0010 /* take P where the Linux gateway puts it */
+#define AMT_SHIELD_REPEATED 0x0020 /* let a gateway's last MAC through again */
+#define AMT_SHIELD_PERMIT   0x0040 /* only gateways in `shield_permitted` */
+
+/* Value of `shield`, array: all that answers are made of. amtd writes the entry that is not valid,
+ * then names it in config.shield, so that no packet sees half of a change. */
+struct amt_shield {
+	__be16 port; /* of ours */
+	__u16 flags; /* AMT_SHIELD_* */
+	__u32 reserved;
+	__u64 previous_ns; /* how long a secret is good after the next was made */
+	__u64 proven_ns;   /* how long a valid MAC is remembered: one GMI */
+	struct amt_limits limits;
+	__u8 igmp_query[AMT_QUERY_IGMP_LEN]; /* the general queries, whole datagrams */
+	__u8 mld_query[AMT_QUERY_MLD_LEN];
+};
+
+/* Value of `shield_addresses`, hash by address of ours: what an Advertisement from there says. */
+struct amt_shield_address {
+	struct amt_addr advertised;
+};
+
+/* Value of `shield_links`, hash by ifindex: where the shield works. */
+struct amt_shield_link {
+	__u8 mac[6];  /* frames to others are not ours to answer */
+	__u16 uplink; /* answers leave as copies by this uplink do, plus 1; 0: by XDP_TX */
+};
+
+/* Key of `shield_permitted`, LPM trie. */
+struct amt_shield_prefix {
+	__u32 bits; /* of the 16-octet form: an IPv4 /24 is 120 */
+	struct amt_addr addr;
+};
+
+/* Key of `shield_gateways`, LRU hash: where an Update came from. */
+struct amt_shield_endpoint {
+	struct amt_addr addr;
+	__be16 port;
+	__u16 zero;
+};
+
+/* Value of `shield_gateways`: written by the programs when an Update with a valid MAC comes. */
+struct amt_shield_gateway {
+	__u64 until_ns; /* CLOCK_MONOTONIC: proven until then */
+	__u32 nonce;	/* of that Update */
+	__u8 mac[AMT_MAC_LEN];
+	__u16 reserved;
+};
+
 /* Type of an `events` record. */
 enum amt_event_type {
 	AMT_EVENT_TOO_BIG = 1,		  /* inner datagram over group.mtu (R-89..R-92) */
@@ -346,5 +412,13 @@ _Static_assert(sizeof(struct amt_group_bucket) == 8, "amt_group_bucket");
 _Static_assert(sizeof(struct amt_decap_key) == 36, "amt_decap_key");
 _Static_assert(sizeof(struct amt_decap) == 32, "amt_decap");
 _Static_assert(sizeof(struct amt_event) == 16, "amt_event");
+_Static_assert(sizeof(struct amt_limits) == 24, "amt_limits");
+_Static_assert(sizeof(struct amt_source) == 16, "amt_source");
+_Static_assert(sizeof(struct amt_shield) == 160, "amt_shield");
+_Static_assert(sizeof(struct amt_shield_address) == 16, "amt_shield_address");
+_Static_assert(sizeof(struct amt_shield_link) == 8, "amt_shield_link");
+_Static_assert(sizeof(struct amt_shield_prefix) == 20, "amt_shield_prefix");
+_Static_assert(sizeof(struct amt_shield_endpoint) == 20, "amt_shield_endpoint");
+_Static_assert(sizeof(struct amt_shield_gateway) == 24, "amt_shield_gateway");
 
 #endif

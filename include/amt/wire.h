@@ -52,6 +52,8 @@ enum amt_type {
 #define AMT_QUERY_NONCE	   8
 #define AMT_QUERY_DATAGRAM 12
 #define AMT_GATEWAY_LEN	   18 /* port (2), IPv4-compatible or IPv6 address (16) */
+#define AMT_QUERY_IGMP_LEN 36 /* the general queries inside: whole datagrams */
+#define AMT_QUERY_MLD_LEN  76
 
 /* 5.1.5 Membership Update */
 #define AMT_UPDATE_MAC	    2

@@ -140,7 +140,8 @@ outer_sources() { # outer_sources 4|6 N: N gateway addresses as options
 	done
 }
 
-# relay_conf [LINE...]: a configuration for topology; LINEs go into the relay section
+# relay_conf [LINE...]: a configuration for topology; LINEs go into the relay section.
+# AMT_TEST_SHIELD=off: without the shield
 relay_conf() {
 	local conf=$net_dir/amtd.conf
 	{
@@ -148,6 +149,7 @@ relay_conf() {
 		echo "    address = {\"$relay4\", \"$relay6\"}"
 		echo '    upstream = {"up0"}'
 		echo '    uplink = {"down0"}'
+		[ "${AMT_TEST_SHIELD:-on}" = on ] || echo '    shield = false'
 		printf '    %s\n' "$@"
 		echo '}'
 	} >"$conf"

@@ -4,6 +4,9 @@
  *
  *   mangle RELAY SOURCE STEP...     steps, one after the other:
  *     ask4, ask6       Request for IGMP or MLD and its Query, whose MAC later steps use
+ *     through4, through6  the same in a length that the shield leaves to amtd, which then is
+ *                      through with all that came before
+ *     replies          what comes to fixed questions from port 40000, in hexadecimal
  *     join, leave      Membership Update for GROUP4 or GROUP6
  *     wait             until a line comes on standard input
  *     fault=NAME       an Update that is wrong in one way, see faults[]
@@ -35,6 +38,8 @@
 #define ASK_MS	      500
 #define BATCH	      128 /* mutated messages between two Requests that must be answered */
 #define FLOOD_SOURCES 9
+#define REPLIES_PORT  40000
+#define PASSED_ON     2 /* octets too many, so that the shield leaves a Request to amtd */
 
 #define IGMP_AT	  24 /* in the inner datagram, behind the router alert */
 #define ICMPV6_AT 48
@@ -108,20 +113,50 @@ static bool query_awaited(struct gateway *gw, uint32_t nonce)
 	return false;
 }
 
-static void ask(struct gateway *gw, bool ipv6)
+static void ask(struct gateway *gw, bool ipv6, size_t more)
 {
 	struct amt_message msg = {.type = AMT_REQUEST, .want_mld = ipv6};
+	struct packet p = {.len = AMT_REQUEST_LEN + more};
 	int tries;
 
 	gw->ipv6 = ipv6;
 	msg.nonce = random_below(UINT32_MAX);
 	for (tries = 0; tries < ASK_TRIES; tries++) {
-		send_message(gw, &msg);
+		message_write(&msg, p.octets, sizeof(p.octets));
+		send_packet(gw, &p);
 		if (query_awaited(gw, msg.nonce))
 			return;
 	}
 	errno = ETIMEDOUT;
 	die("no Membership Query");
+}
+
+/* One line a question: the octets of its answer. */
+static void replies(struct gateway *gw)
+{
+	static const uint8_t question[][AMT_REQUEST_LEN] = {
+		{AMT_DISCOVERY, 0, 0, 0, 1, 2, 3, 4}, {AMT_REQUEST, 0, 0, 0, 5, 6, 7, 8},
+		{AMT_REQUEST, 1, 0, 0, 5, 6, 7, 8},   {AMT_REQUEST, 2, 0, 0, 5, 6, 7, 8},
+		{AMT_REQUEST, 3, 0, 0, 5, 6, 7, 8},   {AMT_REQUEST, 0x80, 0, 0, 5, 6, 7, 8},
+		{AMT_REQUEST, 0x82, 9, 9, 5, 6, 7, 8}};
+	struct pollfd wait = {.fd = gw->fd, .events = POLLIN};
+	struct packet p;
+	unsigned int i, tries;
+	ssize_t len, at;
+
+	for (i = 0; i < sizeof(question) / sizeof(question[0]); i++) {
+		p.len = sizeof(question[i]);
+		memcpy(p.octets, question[i], p.len);
+		for (tries = 0; tries < ASK_TRIES; tries++) {
+			send_packet(gw, &p);
+			if (poll(&wait, 1, ASK_MS) > 0)
+				break;
+		}
+		len = recv(gw->fd, p.octets, sizeof(p.octets), MSG_DONTWAIT);
+		for (at = 0; at < len; at++)
+			printf("%02x", p.octets[at]);
+		printf("\n");
+	}
 }
 
 static void make_update(const struct gateway *gw, enum record_type type, struct packet *p)
@@ -324,7 +359,7 @@ static void send_lengths(struct gateway *gw)
 			p.len = len;
 			send_packet(gw, &p);
 		}
-		ask(gw, n & 1); /* the relay has taken them all */
+		ask(gw, n & 1, PASSED_ON); /* the relay has taken them all */
 	}
 }
 
@@ -367,9 +402,10 @@ static void send_mutated(struct gateway *gw, unsigned long number)
 			repair(&p); /* so that what is behind the checksums is reached */
 		send_packet(gw, &p);
 		if (i % BATCH == BATCH - 1)
-			ask(gw, false); /* it answers still, and its socket's queue is empty */
+			ask(gw, false,
+			    PASSED_ON); /* it answers still, and its socket's queue is empty */
 	}
-	ask(gw, false);
+	ask(gw, false, PASSED_ON);
 }
 
 /* ---- forged Requests ---- */
@@ -463,7 +499,11 @@ static void step(struct gateway *gw, char *name)
 	if (value)
 		*value++ = 0;
 	if (!strcmp(name, "ask4") || !strcmp(name, "ask6"))
-		ask(gw, name[3] == '6');
+		ask(gw, name[3] == '6', 0);
+	else if (!strcmp(name, "through4") || !strcmp(name, "through6"))
+		ask(gw, name[7] == '6', PASSED_ON);
+	else if (!strcmp(name, "replies"))
+		replies(gw);
 	else if (!strcmp(name, "join"))
 		update(gw, RECORD_TO_EX);
 	else if (!strcmp(name, "leave"))
@@ -514,6 +554,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: mangle RELAY SOURCE STEP...\n");
 		return 2;
 	}
+	if (!strcmp(argv[3], "replies"))
+		gw.self.port = htons(REPLIES_PORT);
 	open_socket(&gw);
 	for (i = 3; i < argc; i++)
 		step(&gw, argv[i]);

@@ -57,7 +57,7 @@ counted_since() {
 counts() {
 	local wanted=$1 outer=$2 inner=$3 got
 	shift 3
-	mangle "$outer" "ask$inner" "$@" "ask$inner"
+	mangle "$outer" "ask$inner" "$@" "through$inner"
 	got=$(counted_since)
 	[ "$got" = "$wanted" ] || fail "$* counts '$got' instead of '$wanted'"
 	jq -e 'del(.request_received, .query_sent, .nexthop_changed) | all(. == 1)' \
@@ -91,14 +91,14 @@ reasons() { # reasons OUTER INNER
 	expect tunnels "$(tunnels)" -eq 0
 	expect "groups joined upstream" "$(ctl --json status | jq .upstream.groups)" -eq 0
 
-	mangle "$1" "ask$2" macs "ask$2"
+	mangle "$1" "ask$2" macs "through$2"
 	counted_since >/dev/null
 	[ "$(jq .bad_mac "$net_dir/counted")" -eq 48 ] || fail "macs: $(cat "$net_dir/counted")"
 	expect tunnels "$(tunnels)" -eq 0
 	counts "tunnel_created update_accepted update_received" $of join
-	mangle "$1" "ask$2" join teardown-wrong fault=mac "ask$2"
+	mangle "$1" "ask$2" join teardown-wrong fault=mac "through$2"
 	expect "tunnels after a wrong Teardown" "$(tunnels)" -eq 2
-	mangle "$1" "ask$2" join teardown "ask$2"
+	mangle "$1" "ask$2" join teardown "through$2"
 	expect "tunnels after a right one" "$(tunnels)" -eq 2
 }
 

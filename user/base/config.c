@@ -54,6 +54,8 @@ static const struct config_key relay_keys[] = {
 	NUMBER("requests-burst", requests_burst, "5000", 1, 1000000),
 	NUMBER("max-group-rate", max_group_rate, "0", 0, 400000000),
 	NUMBER("max-tunnel-rate", max_tunnel_rate, "0", 0, 400000000),
+	NUMBER("amplification", amplification, "4", 0, 100),
+	BOOLEAN("shield", shield, "true"),
 	WORD("ttl", ttl, "decrement", "decrement keep"),
 	OTHER(DSCP, "dscp", dscp, "copy", 0, 63),
 	NUMBER("outer-ttl", outer_ttl, "64", 1, 255),

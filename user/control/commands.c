@@ -13,7 +13,7 @@
 #include "relay/service.h"
 
 #define ADDRESSES_MAX 256
-#define MAPS_MAX      32
+#define MAPS_MAX      64
 #define DRAIN_MAX     86400
 
 /* ---- what all answers share ---- */

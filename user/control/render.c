@@ -93,7 +93,8 @@ void print_rows(const json_t *rows, const struct field *fields, unsigned int n, 
 static const struct field interface_fields[] = {
 	{"interface", TEXT}, {"upstream", FLAG}, {"uplink", FLAG}, {"gateway", FLAG},
 	{"mode", TEXT},	     {"xdp", FLAG},	 {"tc", FLAG},	   {"ring", NUMBER},
-	{"mtu", NUMBER},     {"runtime", FLAG},	 {"absent", FLAG}, {"why", TEXT},
+	{"mtu", NUMBER},     {"runtime", FLAG},	 {"absent", FLAG}, {"shield", TEXT},
+	{"why", TEXT},
 };
 
 void render_interfaces(const json_t *answer, FILE *out)

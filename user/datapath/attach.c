@@ -229,6 +229,8 @@ unsigned int datapath_interfaces(const struct datapath *dp, struct datapath_inte
 		memcpy(view->why, in->why, sizeof(view->why));
 		if (!in->ifindex)
 			snprintf(view->why, sizeof(view->why), "absent: attached when it appears");
+		view->shield = in->shield && dp->config.shield;
+		shield_why(dp, in, view->shield_why, sizeof(view->shield_why));
 	}
 	return n;
 }
@@ -239,6 +241,7 @@ static void went_away(struct datapath *dp, struct interface *interface)
 {
 	log_warning("%s is gone; attached again when it appears", interface->name);
 	xdp_detach(dp, interface->ifindex); /* the pin of its link is all that is left */
+	shield_unlink(dp, interface);
 	interface->ifindex = 0;
 	interface->flags &= ~(AMT_INTERFACE_XDP | AMT_INTERFACE_TC);
 	interface->xmit = false;
@@ -298,6 +301,7 @@ void interfaces_tick(struct datapath *dp)
 		before = interface->xmit;
 		interface_check_xmit(dp, interface);
 		refresh |= before != interface->xmit;
+		shield_link(dp, interface);
 		ring = device_ring(interface->name);
 		if (ring == interface->ring)
 			continue;

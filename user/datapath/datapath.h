@@ -87,6 +87,8 @@ struct datapath_interface {
 	uint32_t mtu;
 	char why[160]; /* why not native XDP, or why not at all (ifindex 0: it is not there), or ""
 			*/
+	bool shield;
+	char shield_why[160]; /* why there is no shield, or "" */
 };
 
 /* Attaches an interface, or changes its relay roles; a gateway's role (decap.h) stays. One that is

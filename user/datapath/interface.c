@@ -152,6 +152,7 @@ int interface_bring_up(struct datapath *dp, struct interface *interface, struct 
 		interface_check_xmit(dp, interface);
 		endpoints_update(dp, interface);
 	}
+	shield_link(dp, interface);
 	snprintf(interface->why_path, sizeof(interface->why_path), "%s on %s",
 		 interface->asked == DATAPATH_MODE_TC ? "mode tc" : "no native XDP",
 		 interface->name);
@@ -164,6 +165,7 @@ void interface_take_down(struct datapath *dp, struct interface *interface)
 	uint32_t map_id = map_id_of(dp->maps.fd[MAP_CONFIG]);
 
 	if (interface->ifindex) {
+		shield_unlink(dp, interface);
 		xdp_detach(dp, interface->ifindex);
 		tc_detach(interface->ifindex, TC_RELAY, map_id);
 		tc_detach(interface->ifindex, TC_GATEWAY, map_id);

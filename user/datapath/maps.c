@@ -10,6 +10,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#define SHIELD_GATEWAYS_SPARE 1024 /* an LRU map has some of its entries idle on each CPU */
+
 static const char *const names[MAP_NUM] = {
 #define MAP_NAME(id, name, type, holds) [MAP_##id] = #name,
 	DATAPATH_MAPS(MAP_NAME)
@@ -74,6 +76,8 @@ static uint32_t wanted_entries(int id, const struct datapath_options *o, unsigne
 		return o->max_nexthops;
 	case MAP_TUNNELS:
 		return o->max_tunnels;
+	case MAP_SHIELD_GATEWAYS:
+		return o->max_tunnels + SHIELD_GATEWAYS_SPARE;
 	case MAP_CPUS:
 		return cpus;
 	default:

@@ -40,7 +40,14 @@
 	X(CPUS, cpus, "cpumap", "CPU -> fan-out program")                                          \
 	X(DECAP_RELAYS, decap_relays, "percpu_hash", "relay, our endpoint -> ECN, traffic")        \
 	X(DECAP_WANTED, decap_wanted, "percpu_hash", "source, group -> excluded, traffic")         \
-	X(GATEWAY_STATE, gateway_state, "array", "0 -> the gateway's handshake, for a restart")
+	X(GATEWAY_STATE, gateway_state, "array", "0 -> the gateway's handshake, for a restart")    \
+	X(SHIELD, shield, "array", "slot -> what the shield's answers are made of")                \
+	X(SHIELD_LINKS, shield_links, "hash", "ifindex -> where the shield works")                 \
+	X(SHIELD_ADDRESSES, shield_addresses, "hash", "address of ours -> address to advertise")   \
+	X(SHIELD_PERMITTED, shield_permitted, "lpm_trie", "prefix of permitted gateways")          \
+	X(SHIELD_SOURCES, shield_sources, "lru_hash", "source address -> its rate and credit")     \
+	X(SHIELD_GATEWAYS, shield_gateways, "lru_hash", "gateway -> its last valid MAC")           \
+	X(SHIELD_SCRATCH, shield_scratch, "percpu_array", "the message that the shield looks at")
 
 enum map_id {
 #define MAP_ENUM(id, name, type, holds) MAP_##id,

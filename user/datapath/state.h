@@ -31,7 +31,8 @@ struct interface {
 	uint32_t uplink;
 	uint32_t ring, mtu;
 	bool dispatcher, veth;
-	bool xmit; /* copies can leave by XDP */
+	bool xmit;   /* copies can leave by XDP */
+	bool shield; /* our programs answer there */
 	enum datapath_mode asked;
 	char why[160];	   /* why not native XDP */
 	char why_path[64]; /* the same as reason of a path, "no native XDP on eth0" */
@@ -195,6 +196,15 @@ void group_counters_read(const struct datapath *dp, uint32_t set, struct amt_gro
 /* Takes over where the predecessor's datagrams go; before config is written. */
 void decap_adopt(struct datapath *dp);
 void decap_link(struct datapath *dp, uint32_t ifindex, bool present, uint32_t mtu);
+
+/* ---- shield.c ---- */
+/* Lets the shield work on an interface where it can, and takes it off any other. */
+void shield_link(struct datapath *dp, struct interface *interface);
+/* Takes it off an interface that goes or is gone. */
+void shield_unlink(struct datapath *dp, struct interface *interface);
+/* Why there is none on an interface; "" where there is. */
+void shield_why(const struct datapath *dp, const struct interface *interface, char *why,
+		size_t size);
 
 /* ---- adopt.c ---- */
 int adopt_state(struct datapath *dp, struct error *err);

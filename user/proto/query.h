@@ -9,10 +9,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <amt/wire.h>
 #include "base/addr.h"
 
-#define QUERY_IGMP_LEN 36
-#define QUERY_MLD_LEN  76
+#define QUERY_IGMP_LEN AMT_QUERY_IGMP_LEN
+#define QUERY_MLD_LEN  AMT_QUERY_MLD_LEN
 
 struct query_params {
 	struct amt_addr source;	 /* any: 0.0.0.0; MLD wants link-local */

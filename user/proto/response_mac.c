@@ -4,6 +4,7 @@
 #include <endian.h>
 #include <string.h>
 #include <amt/mac.h>
+#include <amt/siphash.h>
 
 static uint64_t load64(const uint8_t *at)
 {
@@ -13,57 +14,19 @@ static uint64_t load64(const uint8_t *at)
 	return le64toh(word);
 }
 
-static uint64_t rotate(uint64_t word, unsigned int bits)
-{
-	return word << bits | word >> (64 - bits);
-}
-
-static void sip_round(uint64_t v[4])
-{
-	v[0] += v[1];
-	v[2] += v[3];
-	v[1] = rotate(v[1], 13) ^ v[0];
-	v[3] = rotate(v[3], 16) ^ v[2];
-	v[0] = rotate(v[0], 32);
-	v[2] += v[1];
-	v[0] += v[3];
-	v[1] = rotate(v[1], 17) ^ v[2];
-	v[3] = rotate(v[3], 21) ^ v[0];
-	v[2] = rotate(v[2], 32);
-}
-
-static void sip_compress(uint64_t v[4], uint64_t word)
-{
-	v[3] ^= word;
-	sip_round(v);
-	sip_round(v);
-	v[0] ^= word;
-}
-
-/* Aumasson and Bernstein, "SipHash: a fast short-input PRF", section 2: c = 2, d = 4. */
 uint64_t siphash24(const uint8_t key[16], const void *data, size_t len)
 {
-	uint64_t k0 = load64(key), k1 = load64(key + 8);
-	uint64_t v[4] = {
-		k0 ^ 0x736f6d6570736575,
-		k1 ^ 0x646f72616e646f6d,
-		k0 ^ 0x6c7967656e657261,
-		k1 ^ 0x7465646279746573,
-	};
 	const uint8_t *at = data;
-	uint64_t last = (uint64_t)(len & 0xff) << 56;
+	struct amt_sip sip;
+	uint64_t rest = 0;
 	size_t left;
-	int i;
 
+	amt_sip_begin(&sip, load64(key), load64(key + 8));
 	for (left = len; left >= 8; left -= 8, at += 8)
-		sip_compress(v, load64(at));
+		amt_sip_word(&sip, load64(at));
 	while (left-- > 0)
-		last |= (uint64_t)at[left] << (8 * left);
-	sip_compress(v, last);
-	v[2] ^= 0xff;
-	for (i = 0; i < 4; i++)
-		sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+		rest |= (uint64_t)at[left] << (8 * left);
+	return amt_sip_end(&sip, rest, len & 0xff);
 }
 
 void response_mac(const struct amt_secret *secret, const struct amt_sockaddr *gateway,

@@ -87,6 +87,7 @@ struct receipt {
 	uint64_t now;
 	const struct amt_sockaddr *local, *peer;
 	const uint8_t *buf; /* as long as its type demands */
+	size_t len;
 	struct amt_message msg;
 };
 
@@ -109,6 +110,8 @@ void teardown_receive(struct relay *relay, const struct receipt *in);
 void secrets_load(struct relay *relay, uint64_t now);
 /* Rotates when it is time; returns when to come again. */
 uint64_t secrets_tick(struct relay *relay, uint64_t now);
+/* How long a secret is good after the next was made. */
+uint64_t secrets_previous_ns(const struct relay *relay);
 /* Tries the current secret, then the previous while it lives; *ecn is the E flag. */
 bool secrets_verify(const struct relay *relay, uint64_t now, const struct amt_sockaddr *gateway,
 		    const struct amt_message *msg, bool *ecn);

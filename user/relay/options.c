@@ -34,6 +34,7 @@ void relay_options_set(struct relay_options *options, const struct config_relay 
 		.requests_burst = config->requests_burst,
 		.max_group_rate = config->max_group_rate,
 		.max_tunnel_rate = config->max_tunnel_rate,
+		.amplification = config->amplification,
 		.permit_groups = config->permit_groups.list,
 		.npermit_groups = config->permit_groups.n,
 		.permit_gateways = config->permit_gateways.list,

@@ -6,19 +6,16 @@
 #include "base/clock.h"
 #include "proto/response_mac.h"
 
-#define SETS 16384 /* power of two; times WAYS buckets of 16 octets: 1 MiB */
-#define WAYS 4	   /* one cache line */
+#define SETS 16384 /* power of two; times WAYS buckets of 24 octets: 1.5 MiB */
+#define WAYS 4
 
-/* A token bucket as one time: it is full when that has passed, and each token taken pushes it
- * ahead by the interval (the generic cell rate algorithm). */
 struct bucket {
 	uint64_t tag; /* hash of the address */
-	uint64_t full_at;
+	struct amt_source source;
 };
 
 struct ratelimit {
-	uint64_t interval_ns;  /* one token */
-	uint64_t tolerance_ns; /* the burst beyond the first token */
+	struct amt_limits limits;
 	uint8_t hash_key[16];
 	struct bucket bucket[SETS][WAYS];
 };
@@ -37,8 +34,8 @@ struct ratelimit *ratelimit_new(unsigned int per_second, unsigned int burst,
 
 void ratelimit_set(struct ratelimit *limit, unsigned int per_second, unsigned int burst)
 {
-	limit->interval_ns = per_second ? NSEC_PER_SEC / per_second : 0;
-	limit->tolerance_ns = limit->interval_ns * (burst ? burst - 1 : 0);
+	limit->limits.interval_ns = per_second ? NSEC_PER_SEC / per_second : 0;
+	limit->limits.tolerance_ns = limit->limits.interval_ns * (burst ? burst - 1 : 0);
 }
 
 void ratelimit_free(struct ratelimit *limit)
@@ -55,25 +52,36 @@ static struct bucket *bucket_find(struct ratelimit *limit, uint64_t tag)
 	for (i = 0; i < WAYS; i++) {
 		if (set[i].tag == tag)
 			return &set[i];
-		if (set[i].full_at < victim->full_at)
+		if (set[i].source.full_at_ns < victim->source.full_at_ns)
 			victim = &set[i];
 	}
 	victim->tag = tag;
-	victim->full_at = 0;
+	victim->source = (struct amt_source){0};
 	return victim;
+}
+
+void ratelimit_set_amplification(struct ratelimit *limit, unsigned int amplification)
+{
+	limit->limits.amplification = amplification;
+}
+
+const struct amt_limits *ratelimit_limits(const struct ratelimit *limit)
+{
+	return &limit->limits;
+}
+
+enum amt_limit ratelimit_answer(struct ratelimit *limit, uint64_t now, const struct amt_addr *addr,
+				uint32_t in, uint32_t out, bool proven)
+{
+	struct bucket *bucket;
+
+	if (!limit->limits.interval_ns && !limit->limits.amplification)
+		return AMT_LIMIT_NONE;
+	bucket = bucket_find(limit, siphash24(limit->hash_key, addr, sizeof(*addr)));
+	return amt_limit(&bucket->source, &limit->limits, now, in, out, proven);
 }
 
 bool ratelimit_take(struct ratelimit *limit, uint64_t now, const struct amt_addr *addr)
 {
-	struct bucket *bucket;
-
-	if (!limit->interval_ns)
-		return true;
-	bucket = bucket_find(limit, siphash24(limit->hash_key, addr, sizeof(*addr)));
-	if (bucket->full_at < now)
-		bucket->full_at = now;
-	if (bucket->full_at - now > limit->tolerance_ns)
-		return false;
-	bucket->full_at += limit->interval_ns;
-	return true;
+	return ratelimit_answer(limit, now, addr, 0, 0, true) == AMT_LIMIT_NONE;
 }

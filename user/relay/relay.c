@@ -51,6 +51,7 @@ struct relay *relay_new(const struct relay_options *options, const struct relay_
 		return NULL;
 	}
 	timing_settle(relay);
+	ratelimit_set_amplification(relay->requests, options->amplification);
 	membership_prepare(relay);
 	request_prepare(relay);
 	secrets_load(relay, now);
@@ -64,6 +65,7 @@ void relay_set_options(struct relay *relay, const struct relay_options *options,
 	membership_prepare(relay);
 	request_prepare(relay);
 	ratelimit_set(relay->requests, options->requests_per_second, options->requests_burst);
+	ratelimit_set_amplification(relay->requests, options->amplification);
 	admission_review(relay, now);
 }
 
@@ -145,7 +147,7 @@ static void dispatch(struct relay *relay, const struct receipt *in)
 void relay_receive(struct relay *relay, uint64_t now, const struct amt_sockaddr *local,
 		   const struct amt_sockaddr *peer, const void *buf, size_t len)
 {
-	struct receipt in = {.now = now, .local = local, .peer = peer, .buf = buf};
+	struct receipt in = {.now = now, .local = local, .peer = peer, .buf = buf, .len = len};
 	int rc = message_parse(buf, len, &in.msg);
 
 	if (rc < 0) {

@@ -40,6 +40,7 @@ struct relay_options {
 	unsigned int requests_burst;
 	unsigned int max_group_rate; /* kbit/s, of a group that was not measured yet; 0: no limit */
 	unsigned int max_tunnel_rate; /* kbit/s of all that a tunnel has joined; 0: no limit */
+	unsigned int amplification;   /* octets out for an octet in; 0: no bound */
 	const struct amt_prefix *permit_groups; /* NULL: all but link-local */
 	unsigned int npermit_groups;
 	const struct amt_prefix *permit_gateways; /* NULL: all */
@@ -121,6 +122,11 @@ struct merge *relay_merge(struct relay *relay);
 uint64_t relay_gmi(const struct relay *relay); /* ns */
 uint64_t relay_secret_age(const struct relay *relay, uint64_t now);
 bool relay_at_limit(const struct relay *relay); /* L=1 is being sent */
+/* What the shield needs to answer as the engine does, but for the port; changes with the number of
+ * tunnels, draining and the options. */
+void relay_shield(const struct relay *relay, struct amt_shield *shield);
+/* The address that an Advertisement sent from local carries. */
+struct amt_addr relay_advertised(const struct relay *relay, const struct amt_addr *local);
 struct relay_tunnel_view {
 	uint32_t id;
 	struct amt_sockaddr gateway, relay;

@@ -8,8 +8,8 @@
 #include "proto/response_mac.h"
 #include "relay/engine.h"
 
-/* The address to advertise to one who asked local. */
-static struct amt_addr advertised(const struct relay *relay, const struct amt_addr *local)
+/* The first of the same family. */
+struct amt_addr relay_advertised(const struct relay *relay, const struct amt_addr *local)
 {
 	unsigned int i;
 
@@ -19,18 +19,47 @@ static struct amt_addr advertised(const struct relay *relay, const struct amt_ad
 	return *local;
 }
 
+/* Octets in front of a message, on the wire. */
+static uint32_t headers_len(const struct receipt *in)
+{
+	return (addr_is_ipv4(&in->peer->addr) ? AMT_IPV4_HLEN : AMT_IPV6_HLEN) + AMT_UDP_HLEN;
+}
+
+/* Whether the source may have an answer of len octets. Whoever has a tunnel has shown that it gets
+ * what is sent to it. */
+static bool may_answer(struct relay *relay, const struct receipt *in, size_t len)
+{
+	uint32_t headers = headers_len(in);
+
+	switch (ratelimit_answer(relay->requests, in->now, &in->peer->addr,
+				 (uint32_t)in->len + headers, (uint32_t)len + headers,
+				 tunnel_find(relay, in->peer, &in->local->addr) != NULL)) {
+	case AMT_LIMIT_RATE:
+		counter_add(AMT_COUNT_REQUEST_RATE_LIMITED, 1);
+		return false;
+	case AMT_LIMIT_AMPLIFICATION:
+		counter_add(AMT_COUNT_AMPLIFICATION_LIMITED, 1);
+		return false;
+	default:
+		return true;
+	}
+}
+
 void discovery_receive(struct relay *relay, const struct receipt *in)
 {
 	struct amt_message out = {
 		.type = AMT_ADVERTISEMENT,
 		.nonce = in->msg.nonce,
-		.relay = advertised(relay, &in->local->addr),
+		.relay = relay_advertised(relay, &in->local->addr),
 	};
+	bool ipv4 = addr_is_ipv4(&in->local->addr);
 
 	counter_add(AMT_COUNT_DISCOVERY_RECEIVED, 1);
 	/* Zero is the gateway's fault, but a relay answers every Discovery (5.3.3.2). */
 	if (!in->msg.nonce)
 		counter_add(AMT_COUNT_ZERO_NONCE, 1);
+	if (!may_answer(relay, in, ipv4 ? AMT_ADVERTISEMENT_LEN4 : AMT_ADVERTISEMENT_LEN6))
+		return;
 	engine_send(relay, in, &out);
 	counter_add(AMT_COUNT_ADVERTISEMENT_SENT, 1);
 }
@@ -89,10 +118,6 @@ void request_receive(struct relay *relay, const struct receipt *in)
 	struct amt_message out = {.type = AMT_QUERY, .nonce = in->msg.nonce};
 
 	counter_add(AMT_COUNT_REQUEST_RECEIVED, 1);
-	if (!ratelimit_take(relay->requests, in->now, &in->peer->addr)) {
-		counter_add(AMT_COUNT_REQUEST_RATE_LIMITED, 1);
-		return;
-	}
 	if (wants_mld(relay, in)) {
 		out.datagram = relay->mld_query;
 		out.datagram_len = sizeof(relay->mld_query);
@@ -100,9 +125,13 @@ void request_receive(struct relay *relay, const struct receipt *in)
 		out.datagram = relay->igmp_query;
 		out.datagram_len = sizeof(relay->igmp_query);
 	}
+	out.gateway_present = wants_teardown(relay, &in->msg);
+	if (!may_answer(relay, in,
+			AMT_QUERY_DATAGRAM + out.datagram_len +
+				(out.gateway_present ? AMT_GATEWAY_LEN : 0)))
+		return;
 	response_mac(&relay->current, in->peer, in->msg.nonce, in->msg.ecn, out.mac);
 	out.limit = wants_limit(relay, in);
-	out.gateway_present = wants_teardown(relay, &in->msg);
 	out.gateway = *in->peer;
 	engine_send(relay, in, &out);
 	counter_add(AMT_COUNT_QUERY_SENT, 1);

@@ -19,10 +19,14 @@ static uint64_t lifetime_ns(const struct relay *relay)
 	return (s && s < SECRET_LIFETIME_MAX_S ? s : SECRET_LIFETIME_MAX_S) * NSEC_PER_SEC;
 }
 
-/* Until when the previous secret is accepted. */
+uint64_t secrets_previous_ns(const struct relay *relay)
+{
+	return 2 * relay->interval_ns;
+}
+
 static uint64_t previous_until(const struct relay *relay)
 {
-	return relay->current.installed_ns + 2 * relay->interval_ns;
+	return relay->current.installed_ns + secrets_previous_ns(relay);
 }
 
 static void secret_store(struct relay *relay, unsigned int index, const struct amt_secret *secret)

@@ -26,6 +26,7 @@ static void tick(struct relay_service *service)
 		now = clock_now();
 		at = relay_tick(service->relay, now);
 	} while (at <= now && !loop_turn_is_long());
+	service_shield_sync(service); /* tunnels may have come or gone */
 	if (at == service->tick_at && at > now)
 		return; /* the timer stands as it is */
 	service->tick_at = at;
@@ -59,6 +60,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 		service_sets_review(service, SETS_PER_SECOND);
 	if (++service->seconds % ADDRESSES_SECONDS == 0 && service_addresses_sync(service, &err))
 		log_debug("%s", err.text);
+	service_shield_sync(service); /* and addresses, and the configuration */
 }
 
 static int timers_open(struct relay_service *service, struct error *err)
@@ -70,6 +72,8 @@ static int timers_open(struct relay_service *service, struct error *err)
 	if (!service->tick || !service->second || event_add(service->second, &second))
 		return error_set(err, -ENOMEM, "relay: no memory");
 	datapath_lease(service->datapath, clock_now());
+	if (service_shield_open(service))
+		return error_set(err, -ENOMEM, "relay: no memory");
 	tick(service);
 	return 0;
 }
@@ -248,6 +252,7 @@ static void close_engine(struct relay_service *service)
 static void service_free(struct relay_service *service)
 {
 	service_sets_free(service);
+	service_shield_free(service);
 	free(service->targets);
 	free(service->addresses);
 	free(service->instance);
@@ -299,6 +304,7 @@ void relay_service_set_draining(struct relay_service *service, bool draining)
 {
 	service->draining = draining;
 	relay_set_draining(service->relay, draining);
+	service_shield_sync(service);
 }
 
 bool relay_service_draining(const struct relay_service *service)

@@ -2,7 +2,8 @@
 /*
  * Inside of the relay service, for its own files only: service.c (life and timers),
  * service_edge.c (what the engine calls), service_sets.c (forwarding sets and upstream joins),
- * service_interfaces.c, service_addresses.c, service_adopt.c (a predecessor's state).
+ * service_interfaces.c, service_addresses.c, service_adopt.c (a predecessor's state),
+ * service_shield.c (what the shield is told).
  */
 #ifndef AMT_RELAY_SERVICE_STATE_H
 #define AMT_RELAY_SERVICE_STATE_H
@@ -43,6 +44,8 @@ struct service_interface {
 	enum datapath_mode mode; /* asked for */
 };
 
+struct service_shield;
+
 struct relay_service {
 	struct event_base *base;
 	const struct config_relay *config;
@@ -74,6 +77,7 @@ struct relay_service {
 	unsigned int ninterfaces;
 	struct relay_service_address *addresses;
 	unsigned int naddresses;
+	struct service_shield *shield;
 };
 
 /* ---- service_edge.c ---- */
@@ -116,6 +120,12 @@ int service_addresses_sync(struct relay_service *service, struct error *err);
 void service_addresses_reload(struct relay_service *service);
 /* Lets go of all but the first n. */
 void service_addresses_cut(struct relay_service *service, unsigned int n);
+
+/* ---- service_shield.c ---- */
+int service_shield_open(struct relay_service *service);
+/* Tells the shield what has changed; cheap when nothing has. */
+void service_shield_sync(struct relay_service *service);
+void service_shield_free(struct relay_service *service);
 
 /* ---- service_adopt.c ---- */
 int service_adopt(struct relay_service *service, struct error *err);

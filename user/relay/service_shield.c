@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Keeps the shield's maps equal to what the relay would answer itself. Called after every batch of
+ * messages, timer and second: it compares, and writes only what has changed.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "datapath/shield.h"
+#include "relay/service_state.h"
+
+/* What the maps hold. */
+struct service_shield {
+	bool on;
+	struct amt_shield policy;
+	struct datapath_shield_address addresses[AMT_SHIELD_ADDRESSES_MAX];
+	unsigned int naddresses;
+	struct amt_prefix *permitted;
+	unsigned int npermitted;
+	bool incomplete; /* not all of those found room */
+};
+
+int service_shield_open(struct relay_service *service)
+{
+	service->shield = calloc(1, sizeof(*service->shield));
+	if (!service->shield)
+		return -ENOMEM;
+	datapath_shield_set(service->datapath, NULL);
+	datapath_shield_addresses(service->datapath, NULL, 0);
+	service_shield_sync(service);
+	return 0;
+}
+
+void service_shield_free(struct relay_service *service)
+{
+	if (service->shield)
+		free(service->shield->permitted);
+	free(service->shield);
+}
+
+static void sync_addresses(struct relay_service *service)
+{
+	struct datapath_shield_address list[AMT_SHIELD_ADDRESSES_MAX];
+	struct service_shield *shield = service->shield;
+	unsigned int i;
+
+	for (i = 0; i < service->naddresses && i < AMT_SHIELD_ADDRESSES_MAX; i++) {
+		list[i].local = service->addresses[i].local.addr;
+		list[i].advertised = relay_advertised(service->relay, &list[i].local);
+	}
+	if (i == shield->naddresses && !memcmp(list, shield->addresses, i * sizeof(*list)))
+		return;
+	datapath_shield_addresses(service->datapath, list, i);
+	memcpy(shield->addresses, list, i * sizeof(*list));
+	shield->naddresses = i;
+}
+
+/* False: the list is not complete, so the shield cannot be on. */
+static bool sync_permitted(struct relay_service *service)
+{
+	const struct config_prefixes *permit = &service->config->permit_gateways;
+	struct service_shield *shield = service->shield;
+	struct amt_prefix *copy;
+
+	if (permit->n == shield->npermitted &&
+	    (!permit->n || !memcmp(permit->list, shield->permitted, permit->n * sizeof(*copy))))
+		return !shield->incomplete;
+	copy = realloc(shield->permitted, (permit->n + 1) * sizeof(*copy));
+	if (!copy)
+		return false;
+	shield->permitted = copy;
+	shield->npermitted = permit->n;
+	if (permit->n)
+		memcpy(copy, permit->list, permit->n * sizeof(*copy));
+	shield->incomplete = datapath_shield_permit(service->datapath, copy, permit->n);
+	return !shield->incomplete;
+}
+
+static void switch_off(struct relay_service *service, const char *why)
+{
+	if (!service->shield->on)
+		return;
+	service->shield->on = false;
+	datapath_shield_set(service->datapath, NULL);
+	if (why)
+		log_warning("shield off: %s", why);
+}
+
+void service_shield_sync(struct relay_service *service)
+{
+	struct service_shield *shield = service->shield;
+	struct amt_shield policy;
+
+	if (!service->config->shield) {
+		switch_off(service, NULL);
+		return;
+	}
+	relay_shield(service->relay, &policy);
+	policy.port = htons(service->config->port);
+	sync_addresses(service);
+	if (!sync_permitted(service)) {
+		switch_off(service, "permit-gateways has more prefixes than its map takes");
+		return;
+	}
+	if (shield->on && !memcmp(&policy, &shield->policy, sizeof(policy)))
+		return;
+	shield->on = !datapath_shield_set(service->datapath, &policy);
+	shield->policy = policy;
+}
