@@ -106,17 +106,19 @@ restart() {
 # An Update with a MAC out of a Query that the amtd before sent: the secrets are those of then.
 # (Without accept-repeated-mac, which would take it whatever the secrets.)
 old_mac() {
-	local conf
+	local conf asked
 	conf=$(relay_conf 'accept-repeated-mac = false')
 	relay_start "$conf"
 	gateways
 	killed
 	again "$conf"
+	asked=$(stat request_received) # the packet path counts on over a restart
 	gateways_signal g USR1
 	wait_for 10 status_is '.tunnels == 0' || fail "tunnels do not end"
 	gateways_signal g USR2
 	wait_for 10 status_is '.tunnels == 50' || fail "tunnels do not come back"
-	stats_zero request_received bad_mac update_previous_secret update_repeated_mac
+	expect "Requests" "$(stat request_received)" -eq "$asked"
+	stats_zero bad_mac update_previous_secret update_repeated_mac
 	expect "Updates" "$(stat update_accepted)" -ge 200 # each family in one of its own, twice
 	gateways_signal g INT
 	gateways_end g || true # there was no stream
