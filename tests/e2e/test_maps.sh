@@ -191,8 +191,11 @@ judge_groups() { # judge_groups PATHS
 }
 
 judge_counters() {
-	holds "counters" '[$maps.counters[] | [.values[].value] | add] ==
-		[$stats | to_entries[0:($maps.counters | length)][].value] and
+	# Gateways go on talking while the maps are read, so messages are compared by their names only.
+	holds "counters" '($stats | keys_unsorted) as $names | ($names | index("shield_answered")) as $data |
+		[$maps.counters[] | [.values[].value] | add] as $dumped |
+		$data > 20 and $dumped[:$data] == [$stats[]][:$data] and
+		$names[($dumped | length) - 1] == "gateway_not_permitted" and
 		$stats.packets_in == 2 * $n and $stats.copies_out == (43 + 3) * $n'
 	holds "group counters" '[$maps.groups[] | .value.id as $id | {
 			group: (.key.group.bytes | address), source: (.key.source.bytes | address),
