@@ -414,7 +414,7 @@ static __always_inline bool decap_strip(struct __sk_buff *skb, struct decap *d,
 		return true;
 	if (bpf_skb_load_bytes(skb, ETH_HLEN, ip, sizeof(ip)))
 		return false;
-	decap_set_ecn(ip, d);
+	amt_ecn_set(ip, d->inner.ipv6, d->new_ecn);
 	return !bpf_skb_store_bytes(skb, ETH_HLEN, ip, sizeof(ip), BPF_F_RECOMPUTE_CSUM);
 }
 

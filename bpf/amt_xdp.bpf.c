@@ -177,7 +177,7 @@ static __always_inline bool gateway_strip(struct xdp_md *ctx, struct decap *d,
 	if (data + ETH_HLEN + sizeof(struct iphdr) > (void *)(long)ctx->data_end)
 		return false;
 	if (d->ecn)
-		decap_set_ecn(data + ETH_HLEN, d);
+		amt_ecn_set(data + ETH_HLEN, d->inner.ipv6, d->new_ecn);
 	decap_ethernet(eth, d, conf);
 	halves_copy(data, eth, ETH_HLEN);
 	d->inner.front = ETH_HLEN;

@@ -12,6 +12,7 @@
 #ifndef AMT_BPF_GATEWAY_H
 #define AMT_BPF_GATEWAY_H
 
+#include <amt/ecn.h>
 #include <amt/wire.h>
 #include "checksum.h"
 #include "count.h"
@@ -37,22 +38,6 @@ struct decap {
 	bool ecn;     /* the inner ECN field becomes new_ecn */
 	__u8 new_ecn;
 };
-
-/* RFC 6040 4.2, Figure 4 (R-105), a nibble for each pair: the field that comes out, and how. The
- * codepoints are Not-ECT 0, ECT(1) 1, ECT(0) 2, CE 3. */
-#define ECN_SUSPICIOUS 4ull
-#define ECN_DROP       8ull
-#define ECN_ROW(inner, not_ect, ect1, ect0, ce) \
-	(((not_ect) | (ect1) << 4 | (ect0) << 8 | (ce) << 12) << 16 * (inner))
-#define ECN_TABLE                                                                                \
-	(ECN_ROW(0, 0ull, 0 | ECN_SUSPICIOUS, 0 | ECN_SUSPICIOUS, ECN_DROP | ECN_SUSPICIOUS) |   \
-	 ECN_ROW(1, 1ull, 1ull, 1 | ECN_SUSPICIOUS, 3ull) | ECN_ROW(2, 2ull, 1ull, 2ull, 3ull) | \
-	 ECN_ROW(3, 3ull, 3 | ECN_SUSPICIOUS, 3ull, 3ull))
-
-static __always_inline __u8 ecn_combine(__u8 inner, __u8 outer)
-{
-	return ECN_TABLE >> (16 * (inner & AMT_ECN_MASK) + 4 * (outer & AMT_ECN_MASK)) & 0xf;
-}
 
 /* ---- the outer packet ---- */
 
@@ -200,10 +185,10 @@ static __always_inline bool decap_ecn(struct decap *d, const struct amt_decap *r
 	/* a relay that was not asked for ECN leaves nothing meaningful there */
 	if (!(relay->flags & AMT_DECAP_ECN))
 		return true;
-	combined = ecn_combine(d->inner.tos, d->tos);
-	if (combined & ECN_SUSPICIOUS)
+	combined = amt_ecn_combine(d->inner.tos, d->tos);
+	if (combined & AMT_ECN_SUSPICIOUS)
 		count(AMT_COUNT_DECAP_ECN_SUSPICIOUS);
-	if (combined & ECN_DROP) {
+	if (combined & AMT_ECN_DROP) {
 		count(AMT_COUNT_DECAP_ECN_DROPPED);
 		return false;
 	}
@@ -300,23 +285,6 @@ static __always_inline void decap_ethernet(__u8 *eth, const struct decap *d,
 	__builtin_memcpy(eth + ETH_ALEN, conf->decap_mac, ETH_ALEN);
 	eth[12] = d->inner.ipv6 ? ETH_P_IPV6 >> 8 : ETH_P_IP >> 8;
 	eth[13] = d->inner.ipv6 ? ETH_P_IPV6 & 0xff : ETH_P_IP & 0xff;
-}
-
-/* ip: the inner header's first 12 octets. The checksum follows, right or wrong as it was (RFC 1624,
- * eqn. 3). */
-static __always_inline void decap_set_ecn(__u8 *ip, const struct decap *d)
-{
-	__u16 *words = (void *)ip, before = words[0];
-	__u32 sum;
-
-	if (d->inner.ipv6) {
-		/* traffic class: the low nibble of octet 0 and the high one of octet 1 */
-		ip[1] = (ip[1] & ~(AMT_ECN_MASK << 4)) | d->new_ecn << 4;
-		return;
-	}
-	ip[1] = (ip[1] & ~AMT_ECN_MASK) | d->new_ecn;
-	sum = (__u16)~words[5] + (__u32)(__u16)~before + words[0];
-	words[5] = ~checksum_fold(sum);
 }
 
 #endif

@@ -146,6 +146,7 @@
 	X(GATEWAY_LINUX_P, "Requests with P where a Linux relay wants it (Q-15)")                \
 	X(GATEWAY_BAD_TYPE, "messages of a type that a gateway does not take (R-04)")            \
 	X(GATEWAY_DATA_AT_SOCKET, "Multicast Data that the packet path left to the socket")      \
+	X(GATEWAY_DATA_REFUSED, "of that, what is not whole, not wanted, or that ECN drops")     \
 	X(GATEWAY_WRONG_PEER, "answers from another address or port than was asked")             \
 	X(GATEWAY_NOT_AWAITED, "answers that are late or come again")                            \
 	X(GATEWAY_WRONG_NONCE, "answers with another nonce than was asked with")                 \

@@ -28,7 +28,7 @@ static struct port *port;
 static struct error failure;
 static unsigned int received, data, unreachable;
 static struct amt_sockaddr last_peer, unreachable_peer;
-static uint8_t last[256];
+static uint8_t last[256], last_tos;
 static size_t last_len;
 
 static void on_receive(void *arg, uint64_t now, const struct amt_sockaddr *peer, const void *buf,
@@ -40,10 +40,11 @@ static void on_receive(void *arg, uint64_t now, const struct amt_sockaddr *peer,
 	memcpy(last, buf, len < sizeof(last) ? len : sizeof(last));
 }
 
-static void on_data(void *arg, uint64_t now, const struct amt_sockaddr *peer, const void *buf,
-		    size_t len)
+static void on_data(void *arg, uint64_t now, const struct amt_sockaddr *peer, uint8_t tos,
+		    uint8_t *buf, size_t len)
 {
 	data++;
+	last_tos = tos;
 	last_len = len;
 }
 
@@ -178,11 +179,33 @@ static void test_data_goes_its_own_way(void **state)
 	relay_send(fd, &sides[0], large, sizeof(large));
 	relay_send(fd, &sides[0], "\006", 1);
 	relay_send(fd, &sides[0], "", 0);
+	relay_send(fd, &sides[0], "\026data", 5);
 	turn_loop();
 	assert_int_equal(data, 2);
-	assert_int_equal(received, 1); /* the empty one: to be counted as too short */
+	assert_int_equal(received, 2); /* to be counted as too short, and as of another version */
 	assert_int_equal(port_data_messages(port), 2);
 	close(fd);
+}
+
+/* */
+static void test_data_comes_with_its_tos(void **state)
+{
+	struct amt_sockaddr relay;
+	unsigned int i;
+	int fd, tos = 0xb9;
+
+	for (i = 0; i < 2; i++) {
+		fd = relay_open(&sides[i], &relay);
+		assert_int_equal(setsockopt(fd, i ? IPPROTO_IPV6 : IPPROTO_IP,
+					    i ? IPV6_TCLASS : IP_TOS, &tos, sizeof(tos)),
+				 0);
+		last_tos = 0;
+		relay_send(fd, &sides[i], "\006data", 5);
+		turn_loop();
+		assert_int_equal(data, i + 1);
+		assert_int_equal(last_tos, 0xb9);
+		close(fd);
+	}
 }
 
 /* RFC 6936, R-08 */
@@ -296,6 +319,7 @@ int main(void)
 		port_test(test_zero_checksum_over_ipv6), port_test(test_bursts_come_whole),
 		port_test(test_unreachable_is_told),	 port_test(test_port_is_kept),
 		port_test(test_port_is_taken),		 port_test(test_source_is_configured),
+		port_test(test_data_comes_with_its_tos),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@
 #define MESSAGE_ROOM 65536 /* data may be as large as UDP allows */
 #define ERRORS_MAX   64	   /* read in one go */
 #define FAMILIES     2
+#define CONTROL_ROOM CMSG_SPACE(sizeof(int))
 
 struct end {
 	struct port *owner;
@@ -35,6 +36,7 @@ struct port {
 	struct mmsghdr message[READ_BATCH];
 	struct iovec iov[READ_BATCH];
 	struct sockaddr_storage peer[READ_BATCH];
+	uint8_t control[READ_BATCH][CONTROL_ROOM] __attribute__((aligned(sizeof(size_t))));
 	uint8_t octets[READ_BATCH][MESSAGE_ROOM];
 };
 
@@ -59,18 +61,20 @@ static void read_errors(struct end *end, uint64_t now)
 	}
 }
 
-static void take(struct port *port, uint64_t now, const struct amt_sockaddr *peer,
-		 const uint8_t *buf, size_t len)
+static void take(struct port *port, uint64_t now, const struct amt_sockaddr *peer, unsigned int i)
 {
 	const struct port_options *options = &port->options;
+	uint8_t *buf = port->octets[i];
+	size_t len = port->message[i].msg_len;
 
-	if (!len || (buf[0] & AMT_TYPE_MASK) != AMT_DATA) {
+	if (!len || buf[0] != (AMT_WIRE_VERSION << AMT_VERS_SHIFT | AMT_DATA)) {
 		options->receive(options->arg, now, peer, buf, len);
 		return;
 	}
 	port->data_messages++;
 	if (options->data)
-		options->data(options->arg, now, peer, buf, len);
+		options->data(options->arg, now, peer, port_socket_tos(&port->message[i].msg_hdr),
+			      buf, len);
 }
 
 /* Messages read, 0: none left. */
@@ -80,8 +84,10 @@ static int read_batch(struct end *end)
 	unsigned int i;
 	int n;
 
-	for (i = 0; i < READ_BATCH; i++)
+	for (i = 0; i < READ_BATCH; i++) {
 		port->message[i].msg_hdr.msg_namelen = sizeof(port->peer[i]);
+		port->message[i].msg_hdr.msg_controllen = CONTROL_ROOM;
+	}
 	do {
 		n = recvmmsg(end->fd, port->message, READ_BATCH, MSG_DONTWAIT, NULL);
 	} while (n < 0 && errno == EINTR);
@@ -102,7 +108,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		n = read_batch(end);
 		for (i = 0; i < n; i++)
 			if (!sockaddr_from_native((struct sockaddr *)&port->peer[i], &peer))
-				take(port, now, &peer, port->octets[i], port->message[i].msg_len);
+				take(port, now, &peer, (unsigned int)i);
 		if (n < READ_BATCH)
 			break;
 	}
@@ -203,6 +209,7 @@ int port_open(struct port **out, const struct port_options *options, struct even
 		port->message[i].msg_hdr.msg_iov = &port->iov[i];
 		port->message[i].msg_hdr.msg_iovlen = 1;
 		port->message[i].msg_hdr.msg_name = &port->peer[i];
+		port->message[i].msg_hdr.msg_control = port->control[i];
 	}
 	ret = end_open(port, &port->ends[0], &options->source_ipv4, base, err);
 	if (!ret)

@@ -25,9 +25,10 @@ struct port_options {
 	/* One message of any type but Multicast Data. */
 	void (*receive)(void *arg, uint64_t now, const struct amt_sockaddr *peer, const void *buf,
 			size_t len);
-	/* Multicast Data (type 6) that the packet path did not take. May be NULL. */
-	void (*data)(void *arg, uint64_t now, const struct amt_sockaddr *peer, const void *buf,
-		     size_t len);
+	/* Multicast Data (version 0, type 6) that the packet path did not take, and the TOS or
+	 * traffic class that it came with. buf may be written to. May be NULL. */
+	void (*data)(void *arg, uint64_t now, const struct amt_sockaddr *peer, uint8_t tos,
+		     uint8_t *buf, size_t len);
 	/* An ICMP error says that what was sent to peer did not arrive. */
 	void (*unreachable)(void *arg, uint64_t now, const struct amt_sockaddr *peer);
 	void *arg;

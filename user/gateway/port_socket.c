@@ -36,6 +36,8 @@ static int set_options(int fd, bool ipv6)
 		if (!ret)
 			ret = set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, AMT_TOS_CS6);
 		if (!ret)
+			ret = set_int(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+		if (!ret)
 			ret = set_int(fd, IPPROTO_UDP, UDP_NO_CHECK6_RX, 1); /* */
 		if (!ret)
 			ret = prefer_stable(fd);
@@ -43,6 +45,8 @@ static int set_options(int fd, bool ipv6)
 		ret = set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
 		if (!ret)
 			ret = set_int(fd, IPPROTO_IP, IP_TOS, AMT_TOS_CS6);
+		if (!ret)
+			ret = set_int(fd, IPPROTO_IP, IP_RECVTOS, 1);
 	}
 	/* for data that comes this way; the forced form needs privilege, the other is capped */
 	if (set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_ROOM))
@@ -85,6 +89,22 @@ int port_socket_bind(int fd, struct amt_sockaddr *local)
 	if (!ret)
 		local->port = bound.port;
 	return ret;
+}
+
+uint8_t port_socket_tos(struct msghdr *message)
+{
+	struct cmsghdr *part;
+	int class;
+
+	for (part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
+		if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_TOS)
+			return *CMSG_DATA(part);
+		if (part->cmsg_level != IPPROTO_IPV6 || part->cmsg_type != IPV6_TCLASS)
+			continue;
+		memcpy(&class, CMSG_DATA(part), sizeof(class));
+		return (uint8_t) class;
+	}
+	return 0;
 }
 
 /* ---- errors ---- */

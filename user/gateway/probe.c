@@ -88,15 +88,14 @@ static void on_message(void *arg, uint64_t now, const struct amt_sockaddr *peer,
 	gateway_receive(probe->gateway, now, peer, buf, len);
 }
 
-static void on_data(void *arg, uint64_t now, const struct amt_sockaddr *peer, const void *buf,
-		    size_t len)
+static void on_data(void *arg, uint64_t now, const struct amt_sockaddr *peer, uint8_t tos,
+		    uint8_t *buf, size_t len)
 {
 	struct probe *probe = arg;
 
 	if (!probe->leaving && len > AMT_DATA_DATAGRAM && sockaddr_equal(peer, &probe->relay))
-		arrival_datagram(&probe->result->arrival, now,
-				 (const uint8_t *)buf + AMT_DATA_DATAGRAM, len - AMT_DATA_DATAGRAM,
-				 len - AMT_DATA_DATAGRAM);
+		arrival_datagram(&probe->result->arrival, now, buf + AMT_DATA_DATAGRAM,
+				 len - AMT_DATA_DATAGRAM, len - AMT_DATA_DATAGRAM);
 }
 
 static void on_unreachable(void *arg, uint64_t now, const struct amt_sockaddr *peer)

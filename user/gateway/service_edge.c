@@ -148,41 +148,6 @@ static void on_message(void *arg, uint64_t now, const struct amt_sockaddr *peer,
 	service_settle(service);
 }
 
-/* False: no IP header. */
-static bool addresses_of(const uint8_t *datagram, size_t len, struct amt_addr *source,
-			 struct amt_addr *group)
-{
-	if (len >= AMT_IPV4_HLEN && datagram[0] >> 4 == 4) {
-		*source = addr_from_ipv4(datagram + 12);
-		*group = addr_from_ipv4(datagram + 16);
-		return true;
-	}
-	if (len >= AMT_IPV6_HLEN && datagram[0] >> 4 == 6) {
-		*source = addr_from_ipv6(datagram + 8);
-		*group = addr_from_ipv6(datagram + 24);
-		return true;
-	}
-	return false;
-}
-
-/* Data that the packet path left to us: outer fragments that the kernel put together, above all. */
-static void on_data(void *arg, uint64_t now, const struct amt_sockaddr *peer, const void *buf,
-		    size_t len)
-{
-	struct gateway_service *service = arg;
-	const uint8_t *datagram = (const uint8_t *)buf + AMT_DATA_DATAGRAM;
-	struct amt_addr source, group;
-
-	counter_add(AMT_COUNT_GATEWAY_DATA_AT_SOCKET, 1);
-	if (!service->pseudo || len <= AMT_DATA_DATAGRAM ||
-	    !sockaddr_equal(peer, &service->tap.relay) ||
-	    !addresses_of(datagram, len - AMT_DATA_DATAGRAM, &source, &group) ||
-	    !joined_wants(service->joined, &source, &group))
-		return;
-	if (!pseudo_inject(service->pseudo, datagram, len - AMT_DATA_DATAGRAM))
-		service->slow_packets++;
-}
-
 static void on_unreachable(void *arg, uint64_t now, const struct amt_sockaddr *peer)
 {
 	struct gateway_service *service = arg;
@@ -200,7 +165,7 @@ void service_port_options(struct gateway_service *service, struct port_options *
 		.saved_ipv4 = service->record.port_ipv4,
 		.saved_ipv6 = service->record.port_ipv6,
 		.receive = on_message,
-		.data = on_data,
+		.data = service_data,
 		.unreachable = on_unreachable,
 		.arg = service,
 	};

@@ -2,8 +2,8 @@
 /*
  * Inside of the gateway service, for its own files only: service.c (life and interfaces),
  * service_run.c (start and stop of the running gateway), service_edge.c (what the engine and its
- * surroundings call), service_record.c (what outlives a restart), service_network.c (changes of
- * addresses and routes), service_verify.c.
+ * surroundings call), service_data.c (data that comes to the socket), service_record.c (what
+ * outlives a restart), service_network.c (changes of addresses and routes), service_verify.c.
  */
 #ifndef AMT_GATEWAY_SERVICE_STATE_H
 #define AMT_GATEWAY_SERVICE_STATE_H
@@ -94,6 +94,10 @@ void service_joined_changed(void *arg, const struct amt_group_key *key,
 void service_report(void *arg, uint64_t now, const void *datagram, size_t len);
 /* Takes data from tap at our address of now. */
 void service_tap_review(struct gateway_service *service);
+
+/* ---- service_data.c ---- */
+void service_data(void *arg, uint64_t now, const struct amt_sockaddr *peer, uint8_t tos,
+		  uint8_t *buf, size_t len);
 
 /* ---- service_record.c ---- */
 void service_record_load(struct gateway_service *service);
