@@ -42,7 +42,8 @@ BPF_OBJ  := $(BPF_SRC:bpf/%.bpf.c=$(O)/bpf/%.bpf.o)
 SKEL     := $(BPF_SRC:bpf/%.bpf.c=$(O)/skel/%.skel.h)
 UNIT     := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPFTEST  := $(patsubst tests/bpf/%.c,$(O)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
-E2E      := $(patsubst tests/e2e/%.c,$(O)/tests/e2e/%,$(wildcard tests/e2e/*.c))
+E2E      := $(patsubst tests/e2e/%.c,$(O)/tests/e2e/%,$(filter-out tests/e2e/helper_%, \
+              $(wildcard tests/e2e/*.c)))
 BENCH    := $(patsubst tests/bench/%.c,$(O)/tests/bench/%,$(filter-out %.bpf.c tests/bench/helper_%, \
               $(wildcard tests/bench/*.c)))
 BPFTEST_SKEL := $(patsubst tests/bpf/%.bpf.c,$(O)/skel/%.skel.h,$(wildcard tests/bpf/*.bpf.c))
@@ -142,7 +143,7 @@ $(UNIT) $(BPFTEST): $(O)/tests/%: $(O)/tests/%.o $$(call TEST_HELPERS,$$(subst /
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(LDLIBS)
 
-$(E2E): $(O)/tests/%: $(O)/tests/%.o $(LIB)
+$(E2E): $(O)/tests/%: $(O)/tests/%.o $$(call TEST_HELPERS,e2e) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 

@@ -280,9 +280,14 @@ capture_start() {
 }
 
 capture_stop() { # capture_stop NAME
-	sleep 0.3 # dumpcap reads its ring in blocks
+	sleep 0.3 # dumpcap gets its ring in blocks; it runs, or waits to, while there is one
+	wait_for 20 capture_rests "$(cat "$net_dir/$1.pid")" || true
 	kill -INT "$(cat "$net_dir/$1.pid")"
 	wait "$(cat "$net_dir/$1.pid")" || true
+}
+
+capture_rests() { # capture_rests PID
+	[ "$(awk '{ print $3 }' "/proc/$1/stat")" = S ]
 }
 
 capture_read() { # capture_read NAME TSHARK_OPTION...

@@ -28,21 +28,18 @@
 #include <sys/socket.h>
 #include "base/addr.h"
 #include "base/checksum.h"
+#include "e2e/helper_packet.h"
 #include "proto/message.h"
 #include "proto/report.h"
 
 #define GROUP4	      "239.9.9.9"
 #define GROUP6	      "ff1e::9"
-#define MESSAGE_MAX   512
 #define ASK_TRIES     20
 #define ASK_MS	      500
 #define BATCH	      128 /* mutated messages between two Requests that must be answered */
 #define FLOOD_SOURCES 9
 #define REPLIES_PORT  40000
 #define PASSED_ON     2 /* octets too many, so that the shield leaves a Request to amtd */
-
-#define IGMP_AT	  24 /* in the inner datagram, behind the router alert */
-#define ICMPV6_AT 48
 
 struct gateway {
 	int fd;
@@ -51,28 +48,6 @@ struct gateway {
 	uint32_t nonce;
 	uint8_t mac[AMT_MAC_LEN];
 };
-
-struct packet {
-	uint8_t octets[MESSAGE_MAX];
-	size_t len;
-};
-
-static uint64_t random_state = 88172645463325252ULL;
-
-static void die(const char *what)
-{
-	fprintf(stderr, "mangle: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-/* Marsaglia's xorshift: the same messages in every run. */
-static uint32_t random_below(uint32_t bound)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)(random_state >> 32) % bound;
-}
 
 /* ICMP errors of earlier messages come out of later calls: no matter. */
 static void send_packet(const struct gateway *gw, const struct packet *p)
@@ -84,11 +59,8 @@ static void send_packet(const struct gateway *gw, const struct packet *p)
 static void send_message(const struct gateway *gw, const struct amt_message *msg)
 {
 	struct packet p;
-	int len = message_write(msg, p.octets, sizeof(p.octets));
 
-	if (len < 0)
-		die("message");
-	p.len = (size_t)len;
+	packet_message(&p, msg);
 	send_packet(gw, &p);
 }
 
@@ -163,7 +135,7 @@ static void make_update(const struct gateway *gw, enum record_type type, struct 
 {
 	struct amt_message msg = {.type = AMT_UPDATE, .nonce = gw->nonce};
 	struct report_build record = {.type = type};
-	uint8_t report[MESSAGE_MAX / 2];
+	uint8_t report[PACKET_MAX / 2];
 	int len;
 
 	addr_parse(gw->ipv6 ? GROUP6 : GROUP4, &record.group);
@@ -173,10 +145,7 @@ static void make_update(const struct gateway *gw, enum record_type type, struct 
 	memcpy(msg.mac, gw->mac, sizeof(msg.mac));
 	msg.datagram = report;
 	msg.datagram_len = (size_t)len;
-	len = message_write(&msg, p->octets, sizeof(p->octets));
-	if (len < 0)
-		die("update");
-	p->len = (size_t)len;
+	packet_message(p, &msg);
 }
 
 static void update(const struct gateway *gw, enum record_type type)
@@ -190,57 +159,14 @@ static void update(const struct gateway *gw, enum record_type type)
 static void make_teardown(const struct gateway *gw, struct packet *p)
 {
 	struct amt_message msg = {.type = AMT_TEARDOWN, .nonce = gw->nonce, .gateway = gw->self};
-	int len;
 
 	memcpy(msg.mac, gw->mac, sizeof(msg.mac));
-	len = message_write(&msg, p->octets, sizeof(p->octets));
-	p->len = len > 0 ? (size_t)len : 0;
+	packet_message(p, &msg);
 }
 
 /* ---- wrong Updates ---- */
 
-static void set_checksum(uint8_t *at, uint32_t sum)
-{
-	__be16 check = checksum_finish(sum);
-
-	memcpy(at, &check, sizeof(check));
-}
-
-/* Makes the inner checksums right again, where the datagram still is of that form. */
-static void repair(struct packet *p)
-{
-	uint8_t *inner = p->octets + AMT_UPDATE_DATAGRAM;
-	struct amt_addr source, destination;
-	size_t len;
-
-	if (p->len < AMT_UPDATE_DATAGRAM + IGMP_AT + 4)
-		return;
-	len = p->len - AMT_UPDATE_DATAGRAM;
-	if (inner[0] >> 4 == 4) {
-		memset(inner + 10, 0, 2);
-		set_checksum(inner + 10, checksum_add(0, inner, IGMP_AT));
-		memset(inner + IGMP_AT + 2, 0, 2);
-		set_checksum(inner + IGMP_AT + 2, checksum_add(0, inner + IGMP_AT, len - IGMP_AT));
-		return;
-	}
-	if (len < ICMPV6_AT + 4)
-		return;
-	source = addr_from_ipv6(inner + 8);
-	destination = addr_from_ipv6(inner + 24);
-	len -= ICMPV6_AT;
-	memset(inner + ICMPV6_AT + 2, 0, 2);
-	set_checksum(inner + ICMPV6_AT + 2,
-		     checksum_add(checksum_add_pseudo(0, &source, &destination, IPPROTO_ICMPV6,
-						      (uint32_t)len),
-				  inner + ICMPV6_AT, len));
-}
-
-/* One octet of the inner datagram is another value; 0: no such fault in this family. */
-static const struct fault {
-	const char *name;
-	bool repaired; /* the checksums are right for what is there */
-	uint8_t at4, value4, at6, value6;
-} faults[] = {
+static const struct fault faults[] = {
 	{"not-ip", false, 0, 0x56, 0, 0x76},
 	{"protocol", true, 9, 17, 40, 17},
 	{"ttl", true, 8, 2, 7, 2},
@@ -251,6 +177,7 @@ static const struct fault {
 	{"report-short", true, IGMP_AT + 7, 2, ICMPV6_AT + 7, 2},
 	{"record-type", true, IGMP_AT + 8, 9, ICMPV6_AT + 8, 9},
 	{"group", true, IGMP_AT + 12, 10, ICMPV6_AT + 12, 0x20},
+	{NULL, false, 0, 0, 0, 0},
 };
 
 /* What is wrong with the AMT message itself, and lengths. */
@@ -277,26 +204,12 @@ static bool outer_fault(struct packet *p, const char *name)
 	return true;
 }
 
-static void inner_fault(const struct gateway *gw, struct packet *p, const struct fault *fault)
-{
-	uint8_t *inner = p->octets + AMT_UPDATE_DATAGRAM;
-
-	inner[gw->ipv6 ? fault->at6 : fault->at4] = gw->ipv6 ? fault->value6 : fault->value4;
-	if (fault->repaired)
-		repair(p);
-}
-
 static void send_fault(const struct gateway *gw, const char *name)
 {
 	struct packet p;
-	size_t i;
 
 	make_update(gw, RECORD_TO_EX, &p);
-	for (i = 0; i < sizeof(faults) / sizeof(*faults) && strcmp(name, faults[i].name); i++)
-		;
-	if (i < sizeof(faults) / sizeof(*faults)) {
-		inner_fault(gw, &p, &faults[i]);
-	} else if (!outer_fault(&p, name)) {
+	if (!packet_fault(&p, faults, gw->ipv6, name) && !outer_fault(&p, name)) {
 		errno = EINVAL;
 		die(name);
 	}
@@ -331,7 +244,6 @@ static void send_teardown(const struct gateway *gw, bool wrong)
 static void make_template(struct gateway *gw, unsigned int n, struct packet *p)
 {
 	struct amt_message msg = {.nonce = random_below(UINT32_MAX)};
-	int len;
 
 	if (n >= 3) {
 		gw->ipv6 = n & 1;
@@ -343,8 +255,7 @@ static void make_template(struct gateway *gw, unsigned int n, struct packet *p)
 	}
 	msg.type = n == 0 ? AMT_DISCOVERY : AMT_REQUEST;
 	msg.want_mld = n == 2;
-	len = message_write(&msg, p->octets, sizeof(p->octets));
-	p->len = len > 0 ? (size_t)len : 0;
+	packet_message(p, &msg);
 }
 
 static void send_lengths(struct gateway *gw)
@@ -363,31 +274,6 @@ static void send_lengths(struct gateway *gw)
 	}
 }
 
-static void mutate_once(struct packet *p)
-{
-	uint32_t at = p->len ? random_below((uint32_t)p->len) : 0;
-
-	switch (random_below(6)) {
-	case 0:
-	case 1:
-		p->octets[at] ^= (uint8_t)(1 << random_below(8));
-		break;
-	case 2:
-		p->octets[at] = (uint8_t)random_below(256);
-		break;
-	case 3: /* the ends of ranges */
-		p->octets[at] = random_below(2) ? 0xff : 0;
-		break;
-	case 4:
-		p->len = at;
-		break;
-	case 5:
-		while (p->len < MESSAGE_MAX && random_below(16))
-			p->octets[p->len++] = (uint8_t)random_below(256);
-		break;
-	}
-}
-
 static void send_mutated(struct gateway *gw, unsigned long number)
 {
 	struct packet p;
@@ -397,9 +283,9 @@ static void send_mutated(struct gateway *gw, unsigned long number)
 	for (i = 0; i < number; i++) {
 		make_template(gw, random_below(TEMPLATES), &p);
 		for (turns = random_below(4) + 1; turns; turns--)
-			mutate_once(&p);
+			packet_mutate(&p);
 		if (p.len && p.octets[0] == AMT_UPDATE && random_below(2))
-			repair(&p); /* so that what is behind the checksums is reached */
+			packet_repair(&p); /* so that what is behind the checksums is reached */
 		send_packet(gw, &p);
 		if (i % BATCH == BATCH - 1)
 			ask(gw, false,
@@ -418,22 +304,6 @@ static struct amt_sockaddr forged(const struct gateway *gw, unsigned int i)
 	source.addr.bytes[15] = (uint8_t)(i + 1);
 	source.port = 0;
 	return source;
-}
-
-static int raw_socket(const struct amt_sockaddr *source, const struct amt_sockaddr *relay)
-{
-	struct amt_sockaddr to = {.addr = relay->addr};
-	struct sockaddr_storage name;
-	int one = 1, fd = socket(addr_family(&source->addr), SOCK_RAW, IPPROTO_UDP);
-	socklen_t len = sockaddr_to_native(source, &name);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&name, len))
-		die("raw socket");
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &one, sizeof(one));
-	len = sockaddr_to_native(&to, &name);
-	if (connect(fd, (struct sockaddr *)&name, len))
-		die("raw socket");
-	return fd;
 }
 
 /* A Request in a UDP packet of our own. */
@@ -462,7 +332,7 @@ static void flood(const struct gateway *gw, unsigned long number)
 
 	for (from = 0; from < FLOOD_SOURCES; from++) {
 		source[from] = forged(gw, from);
-		fd[from] = raw_socket(&source[from], &gw->relay);
+		fd[from] = packet_raw_socket(&source[from].addr, &gw->relay.addr);
 	}
 	for (i = 0; i < number; i++) {
 		from = (unsigned int)(i % FLOOD_SOURCES);
@@ -531,12 +401,9 @@ static void step(struct gateway *gw, char *name)
 static void open_socket(struct gateway *gw)
 {
 	struct sockaddr_storage name;
-	socklen_t len = sockaddr_to_native(&gw->self, &name);
+	socklen_t len = sockaddr_to_native(&gw->relay, &name);
 
-	gw->fd = socket(addr_family(&gw->self.addr), SOCK_DGRAM, 0);
-	if (gw->fd < 0 || bind(gw->fd, (struct sockaddr *)&name, len))
-		die("socket");
-	len = sockaddr_to_native(&gw->relay, &name);
+	gw->fd = packet_socket(&gw->self);
 	if (connect(gw->fd, (struct sockaddr *)&name, len))
 		die("socket");
 	len = sizeof(name);
