@@ -134,6 +134,26 @@ static void serves_both_protocols_of_a_linux_relay(void **state)
 	house_free(h);
 }
 
+/* The driver knows the nonce and MAC of the last Request alone, whichever protocol that was for. */
+static void reports_to_a_linux_relay_with_the_last_query(void **state)
+{
+	struct house *h = start(true, true);
+	struct letter request, update;
+
+	do {
+		request = house_wait(h, AMT_REQUEST, RELAY_A);
+		if (flags(&request) == 0 || flags(&request) == AMT_REQUEST_P_LINUX)
+			house_answer(h, &request, &plain);
+	} while (!h->queries[IGMP] || !h->queries[MLD]);
+	house_report(h, RECORD_ALLOW, GROUP_SSM, "10.0.0.1");
+	update = house_expect(h, AMT_UPDATE, RELAY_A);
+	assert_int_equal(update.msg.nonce, request.msg.nonce);
+	house_report(h, RECORD_ALLOW, GROUP6, "2001:db8::1");
+	update = house_expect(h, AMT_UPDATE, RELAY_A);
+	assert_int_equal(update.msg.nonce, request.msg.nonce);
+	house_free(h);
+}
+
 /* What worked is forgotten when it no longer works: the relay may have been replaced. */
 static void forgets_what_no_longer_works(void **state)
 {
@@ -160,6 +180,7 @@ int main(void)
 		cmocka_unit_test(falls_back_to_no_ecn),
 		cmocka_unit_test(finds_the_linux_relays_p),
 		cmocka_unit_test(serves_both_protocols_of_a_linux_relay),
+		cmocka_unit_test(reports_to_a_linux_relay_with_the_last_query),
 		cmocka_unit_test(forgets_what_no_longer_works),
 	};
 

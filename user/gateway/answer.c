@@ -91,6 +91,7 @@ static void save(struct gateway *g, uint64_t now, const struct answer *answer)
 		.endpoint = msg->gateway,
 	};
 	memcpy(cycle->given.mac, msg->mac, AMT_MAC_LEN);
+	g->link.answered = answer->which;
 	g->link.handshake_ns = now - cycle->sent_ns;
 	g->link.limit = msg->limit;
 	g->link.endpoint = msg->gateway;

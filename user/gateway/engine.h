@@ -63,6 +63,7 @@ struct link {
 	unsigned int candidate;
 	struct amt_addr asked; /* which led to it */
 	struct cycle cycle[CYCLES];
+	unsigned int answered;	     /* the cycle of the last Query */
 	struct credentials reported; /* of the last Update; valid: the relay keeps groups for us */
 	struct amt_sockaddr endpoint;
 	uint64_t handshake_ns;

@@ -66,19 +66,28 @@ static void join(struct gateway *g, uint64_t now, struct report report)
 					 tell_wanted, g);
 }
 
-/* nonce and MAC of the last Query. */
+/* R-72: nonce and MAC of the last Query. The Linux driver as relay knows those of the last Request
+ * alone, whichever protocol that was for (Q-15). */
+static const struct credentials *credentials_of(const struct link *link, unsigned int which)
+{
+	bool linux_relay = link->cycle[CYCLE_MLD].given.linux_p;
+
+	return &link->cycle[linux_relay ? link->answered : which].given;
+}
+
 int update_send(struct gateway *g, struct link *link, unsigned int which, const void *datagram,
 		size_t len)
 {
+	const struct credentials *given = credentials_of(link, which);
 	struct amt_message msg = {
 		.type = AMT_UPDATE,
-		.nonce = link->cycle[which].given.nonce,
+		.nonce = given->nonce,
 		.datagram = datagram,
 		.datagram_len = len,
 	};
 
-	memcpy(msg.mac, link->cycle[which].given.mac, AMT_MAC_LEN);
-	link->reported = link->cycle[which].given;
+	memcpy(msg.mac, given->mac, AMT_MAC_LEN);
+	link->reported = *given;
 	counter_add(AMT_COUNT_UPDATE_SENT, 1);
 	return gateway_send(g, &link->relay, &msg);
 }
