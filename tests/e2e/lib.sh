@@ -14,6 +14,7 @@ e2e_top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=../../scripts/netns.sh
 source "$e2e_top/scripts/netns.sh"
 net_begin "${AMT_BUILD:-$e2e_top/build}"
+e2e_patience=30 # seconds that a tool of the test may take to start
 e2e_passed=0 e2e_failed=0 e2e_skipped=0
 
 for e2e_tool in jq tshark dumpcap; do
@@ -275,7 +276,7 @@ capture_start() {
 	$(where "$2") dumpcap -q -i "$3" -s 0 -B 64 -f "${4:-}" -w "$net_dir/$1.pcapng" \
 		>/dev/null 2>"$net_dir/$1.capture" &
 	echo $! >"$net_dir/$1.pid"
-	wait_for 30 grep -q '^File:' "$net_dir/$1.capture" ||
+	wait_for $e2e_patience grep -q '^File:' "$net_dir/$1.capture" ||
 		fail "capture does not start: $(cat "$net_dir/$1.capture")"
 }
 
