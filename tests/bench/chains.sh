@@ -22,7 +22,7 @@ make_chain() { # make_chain NAME
 	# packets of the stack go through the host's backlog unless GRO polls: without it they
 	# are cheaper, and XDP's transmit needs it (or XDP) on its receiver only
 	case $1 in
-	tc | sendmmsg) for part in relay:up0 gw:gw0; do
+	tc | sendmmsg | driver) for part in relay:up0 gw:gw0; do
 		interface=${part#*:}
 		on "$1-${part%:*}" ethtool -K "$interface" gro off
 	done ;;

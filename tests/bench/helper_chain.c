@@ -35,7 +35,7 @@ static void die(const char *format, ...)
 
 const char *chain_name(enum chain_kind kind)
 {
-	static const char *const name[] = {"xdp", "tc", "sendmmsg", "bound", "sender"};
+	static const char *const name[] = {"xdp", "tc", "sendmmsg", "bound", "driver", "sender"};
 
 	return name[kind];
 }

@@ -9,7 +9,16 @@
 
 #include <stdint.h>
 
-enum chain_kind { CHAIN_XDP, CHAIN_TC, CHAIN_SENDMMSG, CHAIN_BOUND, CHAIN_SENDER, CHAINS };
+/* CHAIN_DRIVER is the Linux kernel's own relay, of tests/vm/bench alone. */
+enum chain_kind {
+	CHAIN_XDP,
+	CHAIN_TC,
+	CHAIN_SENDMMSG,
+	CHAIN_BOUND,
+	CHAIN_DRIVER,
+	CHAIN_SENDER,
+	CHAINS
+};
 
 struct bench; /* the BPF skeleton, see bench.bpf.c */
 

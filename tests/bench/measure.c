@@ -3,7 +3,7 @@
  * What a copy costs on each path, measured in one run and interleaved; called by tests/bench/run,
  * which has made the chains (see helper_chain.h). Writes JSON rows to standard output.
  *   measure [-r ROUNDS] [-R PID] PREFIX PATH:N[,N...]...
- * PATH is xdp, tc, sendmmsg or bound; -R is the process of the sendmmsg relay.
+ * PATH is xdp, tc, sendmmsg, bound or driver; -R is the process of the sendmmsg relay.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -69,7 +69,7 @@ static void add_path(struct measurement *m, char *text)
 	for (kind = 0; kind < CHAIN_SENDER && strcmp(chain_name(kind), text); kind++)
 		;
 	if (kind == CHAIN_SENDER)
-		die("a path is xdp, tc, sendmmsg or bound");
+		die("a path is xdp, tc, sendmmsg, bound or driver");
 	for (number = strtok_r(numbers, ",", &save); number; number = strtok_r(NULL, ",", &save))
 		for (i = 0; i < 2; i++)
 			add_series(m, kind, payloads[i], (unsigned int)atoi(number));
