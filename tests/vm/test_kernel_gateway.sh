@@ -3,6 +3,7 @@
 # The Linux kernel's own AMT driver as gateway, with our relay: IPv4 and IPv6 groups over IPv4, and
 # the driver's quirks by their numbers.
 # shellcheck disable=SC2317 # cases are called by name
+# shellcheck disable=SC2016 # what stands in single quotes is awk's and jq's
 source "$(dirname "$0")/kernel.sh"
 driver_load
 topology
@@ -40,7 +41,7 @@ join() {
 	local name=$1 namespace=$2 members=$3 group=${!#}
 	shift 3
 	listener_start "$name" "$namespace" "$@"
-	wait_for $patience has_members "${group#*,}" "$members" ||
+	wait_for "$patience" has_members "${group#*,}" "$members" ||
 		fail "the relay has not $members members of ${group#*,}: $(ctl stats --nonzero)"
 }
 
@@ -48,7 +49,7 @@ file_through() { # file_through CHANNEL: joins, compares octet by octet, leaves
 	join r gw 1 --complete --compare "$net_dir/file" "$1"
 	send -g "${1#*,}" -s 1200 -r 2M "$net_dir/file"
 	listener_good r
-	wait_for $patience no_groups || fail "no leave: $(ctl groups)"
+	wait_for "$patience" no_groups || fail "no leave: $(ctl groups)"
 }
 
 stream() { # stream CHANNEL: join, data, leave, join again
@@ -66,7 +67,7 @@ first_stream() {
 both_families() {
 	join r4 gw 1 --expect 40 "$(channel 4)"
 	join r6 gw 1 --expect 40 "$(channel 6)"
-	send -g $ssm4 -g $ssm6 -n 40 -s 1200 -r 500k
+	send -g "$ssm4" -g "$ssm6" -n 40 -s 1200 -r 500k
 	listener_good r4
 	listener_good r6
 	expect tunnels "$(ctl --json status | jq .tunnels)" -eq 1
@@ -75,7 +76,7 @@ both_families() {
 recorded() {
 	ctl --json stats | jq .counters >"$net_dir/stats"
 	capture_stop c
-	wait_for $patience not kill -0 "$(cat "$net_dir/c.pid")"
+	wait_for "$patience" not kill -0 "$(cat "$net_dir/c.pid")"
 	capture_list c
 	list_judge
 }
@@ -145,10 +146,10 @@ q14() { # no G, no L for a gateway that did not set E
 # Queries come every few seconds, and the stream takes no notice.
 long() {
 	local queries
-	join r4 gw 1 --expect $long_packets "$(channel 4)"
-	join r6 gw 1 --expect $long_packets "$(channel 6)"
+	join r4 gw 1 --expect "$long_packets" "$(channel 4)"
+	join r6 gw 1 --expect "$long_packets" "$(channel 6)"
 	queries=$(stat query_sent)
-	send_long $ssm4 $ssm6
+	send_long "$ssm4" "$ssm6"
 	listener_good r4
 	listener_good r6
 	expect "Queries meanwhile" $(($(stat query_sent) - queries)) -ge $((long_seconds / 10))
@@ -160,7 +161,7 @@ long() {
 relay_restart() {
 	local sender
 	join r gw 1 --expect 200 "$(channel 4)"
-	send -g $ssm4 -n 200 -r 200k -s 1200 &
+	send -g "$ssm4" -n 200 -r 200k -s 1200 &
 	sender=$!
 	kill -KILL "$(ctl --json status | jq .pid)"
 	our_relay
@@ -193,11 +194,11 @@ nat() {
 		kernel_gateway "k$n" eth0 "10.9.$n.2"
 	done
 	for n in 1 2 3; do
-		join "r$n" "k$n" $n --expect 60 "$(channel 4)"
+		join "r$n" "k$n" "$n" --expect 60 "$(channel 4)"
 	done
 	expect "addresses" "$(ctl --json tunnels | jq '[.tunnels[].gateway] | unique | length')" -eq 1
 	expect "tunnels" "$(ctl --json tunnels | jq '.tunnels | length')" -eq 3
-	send -g $ssm4 -n 60 -s 1200 -r 1M
+	send -g "$ssm4" -n 60 -s 1200 -r 1M
 	for n in 1 2 3; do
 		listener_good "r$n"
 	done

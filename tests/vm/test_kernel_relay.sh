@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The Linux kernel's own AMT driver as relay, with our gateway: IPv4 and IPv6 groups over IPv4.
 # shellcheck disable=SC2317 # cases are called by name
+# shellcheck disable=SC2016 # what stands in single quotes is awk's and jq's
 source "$(dirname "$0")/kernel.sh"
 command -v smcrouted >/dev/null || net_die "smcrouted is missing; run scripts/setup vm"
 driver_load
@@ -9,7 +10,7 @@ topology
 instance=$net_id-gw
 
 kernel_relay() {
-	driver_relay relay $relay4 "$source4,$ssm4" "$source4,$asm4" "$source6,$ssm6" "$source6,$asm6"
+	driver_relay relay "$relay4" "$source4,$ssm4" "$source4,$asm4" "$source6,$ssm6" "$source6,$asm6"
 }
 
 our_gateway() {
@@ -31,7 +32,7 @@ both_up() {
 	capture_start c relay down0 'udp port 2268'
 	kernel_relay
 	our_gateway
-	wait_for $patience gateway_is '.state == "up"' || fail "no Query: $(ctl status)"
+	wait_for "$patience" gateway_is '.state == "up"' || fail "no Query: $(ctl status)"
 }
 
 # The relay forwards these groups: probes, for a port at which no listener is, come out of the
@@ -41,10 +42,10 @@ forwards() {
 	for group in "$@"; do
 		send -p 5002 -g "$group" -n 0 -r 10k -s 64 &
 		probe=$!
-		wait_for $patience flows "$group" ||
+		wait_for "$patience" flows "$group" ||
 			fail "nothing of $group: $(ctl groups; ctl stats --nonzero)"
-		kill $probe
-		wait $probe || true
+		kill "$probe"
+		wait "$probe" || true
 	done
 }
 
@@ -63,7 +64,7 @@ file_through() {
 	forwards "${groups[@]}"
 	send "${options[@]}" -s 1200 -r 2M "$net_dir/file"
 	listener_good r
-	wait_for $patience gateway_is '.groups == 0' || fail "no leave: $(ctl groups)"
+	wait_for "$patience" gateway_is '.groups == 0' || fail "no leave: $(ctl groups)"
 }
 
 stream() { # stream CHANNEL...: join, data, leave, join again
@@ -85,7 +86,7 @@ first_stream() {
 
 recorded() {
 	capture_stop c
-	wait_for $patience not kill -0 "$(cat "$net_dir/c.pid")"
+	wait_for "$patience" not kill -0 "$(cat "$net_dir/c.pid")"
 	capture_list c
 	list_judge
 }
@@ -107,10 +108,10 @@ q15() {
 # Queries come every few seconds, and the stream takes no notice.
 long() {
 	local queries failed
-	listener_start long gw --expect $long_packets "$(channel 4)" "$(channel 6)"
-	forwards $ssm4 $ssm6
+	listener_start long gw --expect "$long_packets" "$(channel 4)" "$(channel 6)"
+	forwards "$ssm4" "$ssm6"
 	queries=$(stat query_received) failed=$(stat gateway_relay_failed)
-	send_long $ssm4 $ssm6
+	send_long "$ssm4" "$ssm6"
 	listener_good long
 	expect "Queries meanwhile" $(($(stat query_received) - queries)) -ge $((long_seconds / 10))
 	expect "relays that failed" "$(stat gateway_relay_failed)" -eq "$failed"
@@ -122,13 +123,13 @@ gateway_restart() {
 	local sender
 	file_make 50001
 	listener_start r gw --expect 200 "$(channel 4)"
-	forwards $ssm4
-	send -g $ssm4 -n 200 -r 200k -s 1200 &
+	forwards "$ssm4"
+	send -g "$ssm4" -n 200 -r 200k -s 1200 &
 	sender=$!
 	kill -KILL "$(ctl --json status | jq .pid)"
 	our_gateway
 	gateway_is .adopted || fail "not adopted"
-	wait_for $patience gateway_is '.state == "up"' || fail "$(ctl status)"
+	wait_for "$patience" gateway_is '.state == "up"' || fail "$(ctl status)"
 	wait "$sender"
 	listener_good r
 	file_through "$(channel 6)"
@@ -138,16 +139,16 @@ gateway_restart() {
 relay_restart() {
 	local sender
 	listener_start r gw --duration 3600 "$(channel 4)" "$(channel 6)"
-	forwards $ssm4 $ssm6
+	forwards "$ssm4" "$ssm6"
 	driver_relay_end relay
 	kernel_relay
-	send -p 5002 -g $ssm4 -g $ssm6 -n 0 -r 10k -s 64 &
+	send -p 5002 -g "$ssm4" -g "$ssm6" -n 0 -r 10k -s 64 &
 	sender=$!
-	wait_for $patience again $ssm4 || fail "no IPv4 again: $(ctl groups; ctl stats --nonzero)"
-	wait_for $patience again $ssm6 || fail "no IPv6 again: $(ctl groups; ctl stats --nonzero)"
-	kill $sender
+	wait_for "$patience" again "$ssm4" || fail "no IPv4 again: $(ctl groups; ctl stats --nonzero)"
+	wait_for "$patience" again "$ssm6" || fail "no IPv6 again: $(ctl groups; ctl stats --nonzero)"
+	kill "$sender"
 	kill "$(cat "$net_dir/r.pid")"
-	wait_for $patience gateway_is '.groups == 0' || fail "no leave: $(ctl groups)"
+	wait_for "$patience" gateway_is '.groups == 0' || fail "no leave: $(ctl groups)"
 	file_make 50001
 	file_through "$(channel 4)"
 	file_through "$(channel 6)"
