@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "datapath/datapath.h"
+#include "datapath/device.h"
 
 #define BLOCK_MAX 16 /* a veth's ring of 256: 256 / 16 */
 
@@ -284,11 +285,12 @@ static int drop_network(void **state)
 	return 0;
 }
 
+/* The uplink's mode is said: before Linux 6.3 nobody tells whether a veth takes XDP frames. */
 static void open_attached(void)
 {
 	open_with(options());
 	attach("src0", true, false, DATAPATH_MODE_AUTO);
-	attach("dn0", false, true, DATAPATH_MODE_AUTO);
+	attach("dn0", false, true, DATAPATH_MODE_XDP);
 }
 
 /* ---- tests ---- */
@@ -509,7 +511,7 @@ static void flag_and_route_move_members(void **state)
 	unsigned int n;
 
 	open_attached();
-	attach("dn2", false, true, DATAPATH_MODE_AUTO);
+	attach("dn2", false, true, DATAPATH_MODE_XDP);
 	id = set(NULL, "239.1.1.1");
 	a = tunnel("10.8.0.1", 1000, "10.9.0.1", false);
 	b = tunnel("10.8.0.2", 1000, "10.9.0.1", false);
@@ -565,12 +567,14 @@ static void uplinks_come_and_go(void **state)
 	attach("dn0", false, true, DATAPATH_MODE_XDP);
 	assert_int_equal(read_copies(id), 1);
 	assert_int_equal(group_entry(NULL, "239.1.1.1").path, AMT_PATH_XDP_DIRECT);
-	sh("ethtool -K dn1 gro off >/dev/null"); /* frames handed over would vanish */
-	turn(2600);
-	assert_int_equal(group_entry(NULL, "239.1.1.1").path, AMT_PATH_TC);
-	sh("ethtool -K dn1 gro on >/dev/null");
-	turn(2600);
-	assert_int_equal(group_entry(NULL, "239.1.1.1").path, AMT_PATH_XDP_DIRECT);
+	if (device_xdp_xmit(if_nametoindex("dn0")) != DEVICE_XMIT_UNKNOWN) { /* from Linux 6.3 on */
+		sh("ethtool -K dn1 gro off >/dev/null"); /* frames handed over would vanish */
+		turn(2600);
+		assert_int_equal(group_entry(NULL, "239.1.1.1").path, AMT_PATH_TC);
+		sh("ethtool -K dn1 gro on >/dev/null");
+		turn(2600);
+		assert_int_equal(group_entry(NULL, "239.1.1.1").path, AMT_PATH_XDP_DIRECT);
+	}
 
 	sh("ip link del dn0");
 	turn(1500);
@@ -668,7 +672,7 @@ static void restart_adopts_and_sweeps(void **state)
 	assert_memory_equal(&got, &secret, sizeof(got));
 	datapath_walk_tunnels(t.dp, count_tunnel, &n);
 	assert_int_equal(n, 30);
-	attach("dn0", false, true, DATAPATH_MODE_AUTO);
+	attach("dn0", false, true, DATAPATH_MODE_XDP);
 	say_again(kept, "192.0.2.1", "232.1.1.1");
 	for (i = 0; i < 20; i++) {
 		datapath_tunnel_adopted(t.dp, tunnels[i]);
