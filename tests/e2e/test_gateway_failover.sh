@@ -8,7 +8,9 @@ source "$(dirname "$0")/lib_gateway.sh"
 
 rate=1M # 93 packets a second
 per_second=$((1000000 / 8 / 1348 + 1))
-data_timeout=2
+# Longer than a relay that has died takes to be found out (3 s after the first silence): else it may
+# as well be left for its silence, with "no data" as the reason.
+data_timeout=5
 # Seconds from the last packet of a relay that has died until the next is asked, at most, as
 # amtd.conf(5) says: silence is looked for each second, and is noticed by the second look; then a
 # Request, and one more after 1 s, whose answer is awaited for 1 or 2
