@@ -98,19 +98,37 @@ void packet_repair(struct packet *p)
 				  inner + ICMPV6_AT, len));
 }
 
+/* Of the IP header and the checksum: the same in reports and queries. */
+static const struct fault common_faults[] = {
+	{"not-ip", false, 0, 0x56, 0, 0x76},
+	{"protocol", true, 9, 17, 40, 17},
+	{"ttl", true, 8, 2, 7, 2},
+	{"ip-checksum", false, 10, 0x5a, 0, 0},
+	{"fragment", true, 6, 0x20, 40, 44},
+	{"checksum", false, IGMP_AT + 2, 0x5a, ICMPV6_AT + 2, 0x5a},
+	{NULL, false, 0, 0, 0, 0},
+};
+
+static const struct fault *fault_find(const struct fault *faults, const char *name)
+{
+	while (faults->name && strcmp(name, faults->name))
+		faults++;
+	return faults->name ? faults : NULL;
+}
+
 bool packet_fault(struct packet *p, const struct fault *faults, bool ipv6, const char *name)
 {
 	uint8_t *inner = p->octets + PACKET_INNER;
+	const struct fault *fault = fault_find(common_faults, name);
 
-	for (; faults->name; faults++) {
-		if (strcmp(name, faults->name))
-			continue;
-		inner[ipv6 ? faults->at6 : faults->at4] = ipv6 ? faults->value6 : faults->value4;
-		if (faults->repaired)
-			packet_repair(p);
-		return true;
-	}
-	return false;
+	if (!fault)
+		fault = fault_find(faults, name);
+	if (!fault)
+		return false;
+	inner[ipv6 ? fault->at6 : fault->at4] = ipv6 ? fault->value6 : fault->value4;
+	if (fault->repaired)
+		packet_repair(p);
+	return true;
 }
 
 int packet_socket(const struct amt_sockaddr *local)

@@ -44,7 +44,9 @@ void packet_message(struct packet *p, const struct amt_message *msg);
 void packet_mutate(struct packet *p);
 /* Makes the inner checksums of an Update or Query right again, where it still is of that form. */
 void packet_repair(struct packet *p);
-/* The fault of that name, if the list has it. The list ends with a name of NULL. */
+/* The fault of that name, if there is one: those of the IP header and the checksum (not-ip,
+ * protocol, ttl, ip-checksum, fragment, checksum), and the list's, which ends with a name of NULL.
+ */
 bool packet_fault(struct packet *p, const struct fault *faults, bool ipv6, const char *name);
 
 /* Bound to an address and port of this host. Ends the program when that is impossible. */

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# What the end-to-end tests of a gateway have in common: two relays of one source, a NAT router, and
-# a host that runs the gateway and programs behind it. Sourced in place of lib.sh.
+# What the end-to-end tests of a gateway have in common: a host that runs the gateway and programs
+# behind it; in front of it two relays of one source and a NAT router (two_relays), or one relay and
+# nothing in between (beside_relay). Sourced in place of lib.sh.
 # shellcheck disable=SC2034,SC2119 # for those who source it; arguments are optional
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -169,4 +170,48 @@ tunnels() { # of the first relay
 
 no_tunnel() {
 	[ "$(tunnels)" -eq 0 ]
+}
+
+# ---- a gateway at a known endpoint beside its relay, for what is forged ----
+
+port=40000
+local4=10.2.1.1 local6=2001:db8:2::1:1
+other4=10.2.0.66 other6=2001:db8:2::66 # at the relay's host, but no relay
+
+beside_relay() {
+	topology
+	net_addr relay down0 $other4/16 $other6/64
+}
+
+# gateway_beside MODE OUTER [LINE...]: LINEs of its section; comes back before the relay answers
+gateway_beside() {
+	local mode=$1 outer=$2
+	shift 2
+	gateway_conf "mode = $mode" "relay = {\"$(outer_relay "$outer")\"}" "local-port = $port" \
+		"source-ipv4 = $local4" "source-ipv6 = $local6" "$@"
+	relay_start "$net_dir/gateway.conf" gw
+}
+
+endpoint() { # endpoint 4|6: the gateway's address
+	if [ "$1" = 4 ]; then echo "$local4"; else echo "$local6"; fi
+}
+
+inner() { # inner 4|6: the channel, for forge
+	if [ "$1" = 4 ]; then
+		echo "source=$source4 group=$ssm4"
+	else
+		echo "source=$source6 group=$ssm6"
+	fi
+}
+
+# Data from the relay's own address and port. forge OUTER INNER STEP...
+forge() {
+	forge_from "$(outer_relay "$1")" "$@"
+}
+
+forge_from() { # forge_from ADDRESS OUTER INNER STEP...
+	local from=$1 outer=$2 of=$3
+	shift 3
+	# shellcheck disable=SC2046 # words without blanks
+	on relay "$build/tests/e2e/forge" "$(endpoint "$outer")" $port "$from" $(inner "$of") "$@"
 }

@@ -3,28 +3,9 @@
 # What a gateway does with data, over real interfaces and by both packet paths: forged streams,
 # fragments, ECN, MTU, checksums, groups that were left, and everything that is not AMT.
 # shellcheck disable=SC2046,SC2086,SC2119,SC2317 # words of our own, without blanks; cases are called by name
-source "$(dirname "$0")/lib.sh"
-forge=$build/tests/e2e/forge
-[ -x "$forge" ] || net_die "$forge is missing; run make tests"
-topology
-
-ssm4=232.1.1.1 ssm6=ff3e::8000:1
-port=40000
-local4=10.2.1.1 local6=2001:db8:2::1:1
-other4=10.2.0.66 other6=2001:db8:2::66 # no relay
-net_addr relay down0 $other4/16 $other6/64
-
-gctl() { # the gateway's amt-ctl
-	"$build/amt-ctl" -i "$net_id-gw" "$@"
-}
-
-gateway_is() { # gateway_is JQ_CONDITION
-	gctl --json status | jq -e "$1" >/dev/null
-}
-
-gateway_stat() { # gateway_stat COUNTER
-	gctl --json stats | jq -e ".counters.$1"
-}
+source "$(dirname "$0")/lib_gateway.sh"
+[ -x "$build/tests/e2e/forge" ] || net_die "forge is missing; run make tests"
+beside_relay
 
 counted() { # counted COUNTER N: so many, or soon
 	wait_for 20 counter_is "$1" "$2" || fail "$1 is $(gateway_stat "$1"), not $2"
@@ -36,75 +17,15 @@ counter_is() {
 
 # A relay, and a gateway of it. pair_up MODE OUTER [LINE...]: LINEs of the gateway's section
 pair_up() {
-	local mode=$1 outer=$2
-	shift 2
 	relay_start "$(relay_conf)"
-	{
-		echo 'gateway {'
-		echo '    uplink = {"gw0"}'
-		echo "    mode = $mode"
-		echo "    relay = {\"$(outer_relay "$outer")\"}"
-		echo "    local-port = $port"
-		echo "    source-ipv4 = $local4"
-		echo "    source-ipv6 = $local6"
-		printf '    %s\n' "$@"
-		echo '}'
-	} >"$net_dir/gateway.conf"
-	relay_start "$net_dir/gateway.conf" gw
+	gateway_beside "$@"
 	wait_for 20 gateway_is '.state == "up"' || fail "the relay does not answer: $(gctl status)"
 	instance=$net_id
 }
 
-# Joins on amt0. listen NAME OPTION... CHANNEL...
-listen() {
-	local name=$1
-	shift
-	rm -f "$net_dir/$name.ready"
-	$(where gw) "$build/amt-load" receive -I amt0 --json --list --ready "$net_dir/$name.ready" \
-		"$@" >"$net_dir/$name.json" 2>"$net_dir/$name.err" &
-	echo $! >"$net_dir/$name.pid"
-	wait_for 20 test -e "$net_dir/$name.ready" || fail "$name: $(cat "$net_dir/$name.err")"
-}
-
 listen_both() { # listen_both NAME OPTION...: to both streams, which the relay forwards then
-	listen "$@" "$source4,$ssm4" "$source6,$ssm6"
+	listener_start "$@" "${channels[@]}"
 	wait_for 20 status_is '.channels >= 2' || fail "not joined at the relay: $(ctl groups)"
-}
-
-listener_good() { # listener_good NAME
-	local status=0
-	wait "$(cat "$net_dir/$1.pid")" || status=$?
-	[ "$status" -eq 0 ] && return
-	gctl stats --nonzero
-	fail "$1: status $status: $(cat "$net_dir/$1.json" "$net_dir/$1.err")"
-}
-
-listener_end() { # listener_end NAME: whatever it has
-	kill -INT "$(cat "$net_dir/$1.pid")"
-	wait "$(cat "$net_dir/$1.pid")" || true
-}
-
-endpoint() { # endpoint 4|6: our address
-	if [ "$1" = 4 ]; then echo "$local4"; else echo "$local6"; fi
-}
-
-inner() { # inner 4|6: the channel, for forge
-	if [ "$1" = 4 ]; then
-		echo "source=$source4 group=$ssm4"
-	else
-		echo "source=$source6 group=$ssm6"
-	fi
-}
-
-# Data from the relay's own address and port. forge OUTER INNER STEP...
-forge() {
-	forge_from "$(outer_relay "$1")" "$@"
-}
-
-forge_from() { # forge_from ADDRESS OUTER INNER STEP...
-	local from=$1 outer=$2 of=$3
-	shift 3
-	on relay "$forge" "$(endpoint "$outer")" $port "$from" $(inner "$of") "$@"
 }
 
 # What came out of amt0, all headers right: the payloads' text. heard NAME [FIELD...]
@@ -200,7 +121,7 @@ ecn() { # ecn MODE OUTER
 	done
 	counted decap_ecn_dropped $drops
 	counted decap_ecn_suspicious $suspicious
-	listener_end film
+	listener_stop film
 }
 
 # A relay that was not asked for ECN leaves nothing of meaning there.
@@ -213,7 +134,7 @@ ecn_off() { # ecn_off MODE
 	capture_stop ecn
 	[ -z "$(ecn_heard ecn | awk '$1 != $3')" ] || fail "changed: $(ecn_heard ecn)"
 	counted decap_ecn_suspicious 0
-	listener_end film
+	listener_stop film
 }
 
 # As large as the tunnel carries arrives; one octet more is the relay's to refuse (R-89, R-91); and
@@ -237,7 +158,7 @@ mtu() { # mtu MODE OUTER TUNNEL_MTU
 	wait_for 20 has_counted too_big 2 || fail "one octet more is not too big (IPv6)"
 	expect icmp_too_big_sent "$(stat icmp_too_big_sent)" -eq 2
 	expect decap_packets "$(gateway_stat decap_packets)" -eq 40
-	listener_end more
+	listener_stop more
 	expect "datagrams of one octet more" "$(figure more .packets)" -eq 0
 }
 
@@ -263,7 +184,7 @@ checksums() { # checksums MODE OUTER
 	[ "$(xargs <"$net_dir/sums")" = '5249474 5a45524f 7a65726f' ] ||
 		[ "$(sort <"$net_dir/sums" | xargs)" = '52494748 5a45524f 72696768 77726f6e 7a65726f' ] ||
 		fail "heard: $(xargs <"$net_dir/sums")"
-	listener_end film
+	listener_stop film
 }
 
 # R-98: what is still on its way after a leave, and what was never joined.
@@ -272,7 +193,7 @@ unwanted() { # unwanted MODE
 	listen_both film
 	forge 4 4 send=10
 	counted decap_packets 10
-	listener_end film
+	listener_stop film
 	wait_for 20 gateway_is '.groups == 0' || fail "still joined: $(gctl groups)"
 	capture_start stale gw amt0 'udp port 5001'
 	forge 4 4 send=10
@@ -309,7 +230,7 @@ udp_whole() {
 		"CREATE:$net_dir/udp.got" &
 	receiver=$!
 	wait_for 20 on gw sh -c 'ss -Huln | grep -q :7002'
-	on relay "$forge" "$(endpoint "$outer")" 7002 "$(outer_relay "$outer")" $(inner 4) \
+	on relay "$build/tests/e2e/forge" "$(endpoint "$outer")" 7002 "$(outer_relay "$outer")" $(inner 4) \
 		check=right "$@"
 	wait_for 20 udp_arrived "$octets" ||
 		fail "UDP over IPv$outer: $(stat_size "$net_dir/udp.got") octets of $octets"
@@ -354,7 +275,7 @@ jumbo() { # jumbo MODE MTU
 	# and data of that size is for amt0, whose MTU follows
 	listen_both large --expect 20
 	forge_stream "$2"
-	listener_end large
+	listener_stop large
 }
 
 jumbo_case() {

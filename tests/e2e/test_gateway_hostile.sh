@@ -6,47 +6,11 @@
 # shellcheck disable=SC2046,SC2086,SC2119,SC2317 # words of our own, without blanks; cases are called by name
 # ASan's quarantine would look like a leak.
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1
-source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/lib_gateway.sh"
 for e2e_tool in rogue forge; do
 	[ -x "$build/tests/e2e/$e2e_tool" ] || net_die "$e2e_tool is missing; run make tests"
 done
-topology
-
-ssm4=232.1.1.1 ssm6=ff3e::8000:1
-port=40000
-local4=10.2.1.1 local6=2001:db8:2::1:1
-other4=10.2.0.66 other6=2001:db8:2::66 # no relay
-net_addr relay down0 $other4/16 $other6/64
-
-gctl() { # the gateway's amt-ctl
-	"$build/amt-ctl" -i "$net_id-gw" "$@"
-}
-
-gateway_is() { # gateway_is JQ_CONDITION
-	gctl --json status | jq -e "$1" >/dev/null
-}
-
-gateway_stat() { # gateway_stat COUNTER
-	gctl --json stats | jq -e ".counters.$1"
-}
-
-# gateway_up MODE OUTER LINE...: LINEs of its section
-gateway_up() {
-	local mode=$1 outer=$2
-	shift 2
-	{
-		echo 'gateway {'
-		echo '    uplink = {"gw0"}'
-		echo "    mode = $mode"
-		echo "    relay = {\"$(outer_relay "$outer")\"}"
-		echo "    local-port = $port"
-		echo "    source-ipv4 = $local4"
-		echo "    source-ipv6 = $local6"
-		printf '    %s\n' "$@"
-		echo '}'
-	} >"$net_dir/gateway.conf"
-	relay_start "$net_dir/gateway.conf" gw
-}
+beside_relay
 
 # ---- a rogue in the place of the relay ----
 
@@ -148,7 +112,7 @@ queries() { # queries INNER: while one is awaited
 signalling() { # signalling OUTER INNER
 	local other=$((10 - $2))
 	rogue_start "$1"
-	gateway_up auto "$1" 'discovery-timeout = 3600' 'discovery-timeout-max = 3600' \
+	gateway_beside auto "$1" 'discovery-timeout = 3600' 'discovery-timeout-max = 3600' \
 		'request-timeout = 3600' 'request-timeout-max = 3600' "ipv$other-groups = no"
 	capture_start amt0 gw amt0 "$(into_host)"
 	rogue await discovery
@@ -177,41 +141,6 @@ signalling() { # signalling OUTER INNER
 
 # ---- data ----
 
-inner() { # inner 4|6: the channel, for forge
-	if [ "$1" = 4 ]; then
-		echo "source=$source4 group=$ssm4"
-	else
-		echo "source=$source6 group=$ssm6"
-	fi
-}
-
-forge() { # forge OUTER INNER STEP...: from the relay's own address and port
-	local to=$local4 outer=$1 of=$2
-	shift 2
-	[ "$outer" = 4 ] || to=$local6
-	on relay "$build/tests/e2e/forge" $to $port "$(outer_relay "$outer")" $(inner "$of") "$@"
-}
-
-# Joins both streams on amt0.
-listen() { # listen NAME OPTION...
-	local name=$1
-	shift
-	rm -f "$net_dir/$name.ready"
-	$(where gw) "$build/amt-load" receive -I amt0 --json --list --ready "$net_dir/$name.ready" \
-		"$@" "$source4,$ssm4" "$source6,$ssm6" >"$net_dir/$name.json" \
-		2>"$net_dir/$name.err" &
-	echo $! >"$net_dir/$name.pid"
-	wait_for 20 test -e "$net_dir/$name.ready" || fail "$name: $(cat "$net_dir/$name.err")"
-}
-
-listener_good() { # listener_good NAME
-	local status=0
-	wait "$(cat "$net_dir/$1.pid")" || status=$?
-	[ "$status" -eq 0 ] && return
-	gctl stats --nonzero
-	fail "$1: status $status: $(cat "$net_dir/$1.json" "$net_dir/$1.err")"
-}
-
 host_got() { # packets that came out of amt0, but for queries
 	echo $(($(ip -n "$net_id-gw" -s -j link show amt0 | jq '.[0].stats64.rx.packets') -
 		$(gateway_stat query_accepted)))
@@ -222,10 +151,10 @@ data() { # data MODE OUTER INNER
 	local header=28 number before
 	[ "$3" = 4 ] || header=48
 	relay_start "$(relay_conf)"
-	gateway_up "$1" "$2"
+	gateway_beside "$1" "$2"
 	instance=$net_id
 	wait_for 20 gateway_is '.state == "up"' || fail "$(gctl status)"
-	listen film --expect 50
+	listener_start film --expect 50 "${channels[@]}"
 	wait_for 20 status_is '.channels >= 2' || fail "not joined at the relay: $(ctl groups)"
 	before=$(host_got)
 	counts decap_malformed forge "$2" "$3" size=40 inner-length=1 send
@@ -270,10 +199,10 @@ resident() { # kB of the gateway's amtd
 mutated() { # mutated MODE OUTER NUMBER
 	local done=0 batch=1000 pid before
 	rogue_start "$2"
-	gateway_up "$1" "$2" 'keepalive = 1' 'request-retries = 1' 'hold-down = 1' \
+	gateway_beside "$1" "$2" 'keepalive = 1' 'request-retries = 1' 'hold-down = 1' \
 		'hold-down-limit = 1' 'request-timeout-max = 1' 'discovery-timeout-max = 1'
 	pid=$(gctl --json status | jq .pid)
-	listen film
+	listener_start film "${channels[@]}"
 	rogue await discovery
 	rogue advertise
 	rogue await request4
@@ -315,7 +244,7 @@ mutated() { # mutated MODE OUTER NUMBER
 # Normal service, by a relay at the rogue's address.
 serves() {
 	relay_start "$(relay_conf)"
-	listen again --expect 300
+	listener_start again --expect 300 "${channels[@]}"
 	wait_for 60 status_is '.channels >= 2' || fail "not joined at the relay: $(gctl status)"
 	send -g $ssm4 -g $ssm6 -n 300 -s 1000 -r 2M
 	listener_good again
