@@ -61,6 +61,12 @@ static __always_inline int shield_refuse(enum amt_counter reason)
 	return XDP_DROP;
 }
 
+static __always_inline int shield_limited(enum amt_limit limit)
+{
+	return shield_refuse(limit == AMT_LIMIT_RATE ? AMT_COUNT_REQUEST_RATE_LIMITED
+						     : AMT_COUNT_AMPLIFICATION_LIMITED);
+}
+
 static __always_inline int shield_pass(void)
 {
 	count(AMT_COUNT_SHIELD_PASSED);
@@ -86,8 +92,7 @@ static __always_inline int shield_discovery(struct xdp_md *ctx, const struct amt
 	limit = shield_limit(policy, m, now, m->total - m->length + octets,
 			     shield_proven(m, now) != NULL);
 	if (limit != AMT_LIMIT_NONE)
-		return shield_refuse(limit == AMT_LIMIT_RATE ? AMT_COUNT_REQUEST_RATE_LIMITED
-							     : AMT_COUNT_AMPLIFICATION_LIMITED);
+		return shield_limited(limit);
 	if (!shield_room(ctx, m, octets))
 		return shield_refuse(AMT_COUNT_HEADROOM);
 	if (m->ipv6)
@@ -148,8 +153,7 @@ static __always_inline int shield_request(struct xdp_md *ctx, const struct amt_s
 		 (query.gateway ? AMT_GATEWAY_LEN : 0);
 	limit = shield_limit(policy, m, now, m->total - m->length + octets, proven);
 	if (limit != AMT_LIMIT_NONE)
-		return shield_refuse(limit == AMT_LIMIT_RATE ? AMT_COUNT_REQUEST_RATE_LIMITED
-							     : AMT_COUNT_AMPLIFICATION_LIMITED);
+		return shield_limited(limit);
 	shield_query_head(&query, mac_compute(secret, &input, ecn), nonce, set);
 	if (!shield_room(ctx, m, octets))
 		return shield_refuse(AMT_COUNT_HEADROOM);
