@@ -3,16 +3,10 @@
 #ifndef AMT_DATAPATH_NEXTHOP_STATE_H
 #define AMT_DATAPATH_NEXTHOP_STATE_H
 
-#include <uthash.h>
+#include "base/large_table.h"
 #include "datapath/links.h"
 #include "datapath/neighbours.h"
 #include "datapath/nexthop.h"
-
-/* Enough for 300,000 entries, in half a megabyte: a table that grows moves all entries at once. */
-#undef HASH_INITIAL_NUM_BUCKETS
-#undef HASH_INITIAL_NUM_BUCKETS_LOG2
-#define HASH_INITIAL_NUM_BUCKETS      32768U
-#define HASH_INITIAL_NUM_BUCKETS_LOG2 15U
 
 #define NO_TUNNEL    UINT32_MAX
 #define PREFIXES_MAX 16 /* changed routes that one sweep compares one by one */

@@ -8,12 +8,7 @@
 #define AMT_RELAY_ENGINE_H
 
 #define HASH_NONFATAL_OOM 1 /* an entry that found no memory has hh.tbl NULL */
-#include <uthash.h>
-/* Enough for 300,000 entries, in half a megabyte: a table that grows moves all entries at once. */
-#undef HASH_INITIAL_NUM_BUCKETS
-#undef HASH_INITIAL_NUM_BUCKETS_LOG2
-#define HASH_INITIAL_NUM_BUCKETS      32768U
-#define HASH_INITIAL_NUM_BUCKETS_LOG2 15U
+#include "base/large_table.h"
 #include "proto/message.h"
 #include "proto/query.h"
 #include "relay/deadlines.h"
