@@ -139,7 +139,6 @@ static void leave_forbidden(struct relay *relay, struct tunnel *tunnel, uint64_t
 {
 	struct tunnel_change change = {.relay = relay, .tunnel = tunnel, .now = now};
 	struct review review = {.relay = relay, .leave = {.type = RECORD_TO_IN}};
-
 	unsigned int left;
 
 	for (left = membership_groups(tunnel->membership); left; left--) {
@@ -160,15 +159,13 @@ void admission_review(struct relay *relay, uint64_t now)
 	HASH_ITER (hh, relay->tunnels, tunnel, next) {
 		const struct amt_sockaddr peer = {tunnel->key.gateway, tunnel->key.port};
 
-		bool permitted = admission_gateway(relay, &peer);
-
 		if (tunnel->ending)
 			continue;
-
-		if (permitted)
+		if (admission_gateway(relay, &peer)) {
 			leave_forbidden(relay, tunnel, now);
-		if (permitted && !membership_is_empty(tunnel->membership))
-			continue;
+			if (!membership_is_empty(tunnel->membership))
+				continue;
+		}
 		counter_add(AMT_COUNT_TUNNEL_FORBIDDEN, 1);
 		tunnel_end(relay, tunnel);
 	}

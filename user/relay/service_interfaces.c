@@ -203,8 +203,8 @@ static int attach_configured(struct relay_service *service, const struct config_
 			.mode = configured_mode(config),
 		};
 
-		there = interface_find(service,
-				       name); /* one in both lists is there the second time */
+		/* one in both lists is there the second time */
+		there = interface_find(service, name);
 		if (!there || !same(there, &as))
 			rc = attach(service, name, as.upstream, as.uplink, as.mode, false, err);
 	}
