@@ -26,7 +26,7 @@ static void tick(struct relay_service *service)
 		now = clock_now();
 		at = relay_tick(service->relay, now);
 	} while (at <= now && !loop_turn_is_long());
-	service_shield_sync(service); /* tunnels may have come or gone */
+	service_shield_policy(service); /* tunnels may have come or gone */
 	if (at == service->tick_at && at > now)
 		return; /* the timer stands as it is */
 	service->tick_at = at;
@@ -60,7 +60,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 		service_sets_review(service, SETS_PER_SECOND);
 	if (++service->seconds % ADDRESSES_SECONDS == 0 && service_addresses_sync(service, &err))
 		log_debug("%s", err.text);
-	service_shield_sync(service); /* and addresses, and the configuration */
+	service_shield_sync(service);
 }
 
 static int timers_open(struct relay_service *service, struct error *err)
@@ -230,6 +230,7 @@ int relay_service_reload(struct relay_service *service, struct error *err)
 	datapath_set_options(service->datapath, &options);
 	upstream_set_timing(service->upstream, gmi_ns(service->config),
 			    service->config->upstream_retry);
+	service_shield_sync(service);
 	tick(service);
 	return 0;
 }
@@ -304,7 +305,7 @@ void relay_service_set_draining(struct relay_service *service, bool draining)
 {
 	service->draining = draining;
 	relay_set_draining(service->relay, draining);
-	service_shield_sync(service);
+	service_shield_policy(service);
 }
 
 bool relay_service_draining(const struct relay_service *service)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Keeps the shield's maps equal to what the relay would answer itself. Called after every batch of
- * messages, timer and second: it compares, and writes only what has changed.
+ * Keeps the shield's maps equal to what the relay would answer itself: the policy after every batch
+ * of messages and timer, lists each second. Compares, and writes only what has changed.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,6 +20,7 @@ struct service_shield {
 	struct amt_prefix *permitted;
 	unsigned int npermitted;
 	bool incomplete; /* not all of those found room */
+	bool listed;	 /* the lists are what they have to be */
 };
 
 int service_shield_open(struct relay_service *service)
@@ -88,24 +89,33 @@ static void switch_off(struct relay_service *service, const char *why)
 		log_warning("shield off: %s", why);
 }
 
-void service_shield_sync(struct relay_service *service)
+void service_shield_policy(struct relay_service *service)
 {
 	struct service_shield *shield = service->shield;
 	struct amt_shield policy;
+
+	if (!service->config->shield || !shield->listed)
+		return;
+	relay_shield(service->relay, &policy);
+	policy.port = htons(service->config->port);
+	if (shield->on && !memcmp(&policy, &shield->policy, sizeof(policy)))
+		return;
+	shield->on = !datapath_shield_set(service->datapath, &policy);
+	shield->policy = policy;
+}
+
+void service_shield_sync(struct relay_service *service)
+{
+	struct service_shield *shield = service->shield;
 
 	if (!service->config->shield) {
 		switch_off(service, NULL);
 		return;
 	}
-	relay_shield(service->relay, &policy);
-	policy.port = htons(service->config->port);
 	sync_addresses(service);
-	if (!sync_permitted(service)) {
+	shield->listed = sync_permitted(service);
+	if (shield->listed)
+		service_shield_policy(service);
+	else
 		switch_off(service, "permit-gateways has more prefixes than its map takes");
-		return;
-	}
-	if (shield->on && !memcmp(&policy, &shield->policy, sizeof(policy)))
-		return;
-	shield->on = !datapath_shield_set(service->datapath, &policy);
-	shield->policy = policy;
 }

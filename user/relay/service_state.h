@@ -123,8 +123,9 @@ void service_addresses_cut(struct relay_service *service, unsigned int n);
 
 /* ---- service_shield.c ---- */
 int service_shield_open(struct relay_service *service);
-/* Tells the shield what has changed; cheap when nothing has. */
+/* Tells the shield what has changed: all of it, or only what does with tunnels and draining. */
 void service_shield_sync(struct relay_service *service);
+void service_shield_policy(struct relay_service *service);
 void service_shield_free(struct relay_service *service);
 
 /* ---- service_adopt.c ---- */
