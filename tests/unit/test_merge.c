@@ -228,14 +228,14 @@ static void set_refused(void **state)
 	change(&bed, 2, "II", "a.+", "noa ");
 	change(&bed, 2, "II", "a+.", "");
 	bed.fail_create = 0; /* the next who names it gets it for all */
-	change(&bed, 2, "II", "a.+", "newa=0 +0.2 +0.1 pub0 ");
+	change(&bed, 2, "II", "a.+", "newa=0 +0.1 +0.2 pub0 ");
 	assert_true(merge_has_channel(bed.merge, &key));
 	bed.fail_publish = -E2BIG;
 	change(&bed, 3, "IE", "", "+0.3 new*=1 +1.3 pub1 del1 up ");
 	bed.fail_publish = 0;
 	/* without (*,G) a new set is put together by hand */
 	change(&bed, 4, "II", "b.+", "newb=2 +2.4 +2.3 pub2 ");
-	change(&bed, 5, "IE", "", "+0.5 +2.5 new*=3 +3.5 +3.3 pub3 ");
+	change(&bed, 5, "IE", "", "+0.5 +2.5 new*=3 +3.3 +3.5 pub3 ");
 	change(&bed, 5, "EI", "", "-0.5 -2.5 -3.5 ");
 	change(&bed, 3, "EI", "", "-0.3 -2.3 -3.3 del3 up ");
 	change(&bed, 4, "II", "b+.", "-2.4 del2 up ");

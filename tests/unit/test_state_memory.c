@@ -195,8 +195,8 @@ static void out_of_memory(void **state)
 	assert_null(merge_new(&sink, &w));
 }
 
-/* The set of ids against a bitmap. */
-static void ids(void **state)
+/* The set of ids against an array; stride: how far apart they are. */
+static void check_ids(uint32_t stride)
 {
 	static bool in[5000];
 	struct idset set = {0}, copy = {0};
@@ -209,25 +209,25 @@ static void ids(void **state)
 		phase = (step / 20000) % 2; /* grows, shrinks */
 		id = draw(step < 100000 ? 5000 : 40);
 		if (draw(10) < (phase ? 2 : 8)) {
-			if (idset_insert(&set, id) == 0 && !in[id]) {
+			if (idset_insert(&set, id * stride) == 0 && !in[id]) {
 				in[id] = true;
 				n++;
 			}
 		} else {
-			idset_remove(&set, id);
+			idset_remove(&set, id * stride);
 			n -= in[id];
 			in[id] = false;
 		}
 		assert_int_equal(set.n, n);
-		assert_int_equal(idset_has(&set, id), in[id]);
+		assert_int_equal(idset_has(&set, id * stride), in[id]);
 		if (step % 1000)
 			continue;
 		for (id = 0; id < 5000; id++)
-			assert_int_equal(idset_has(&set, id), in[id]);
+			assert_int_equal(idset_has(&set, id * stride), in[id]);
 		if (idset_copy(&copy, &set))
 			continue;
 		for (at = 0, n = 0; idset_next(&copy, &at, &id); n++)
-			assert_true(in[id]);
+			assert_true(id % stride == 0 && in[id / stride]);
 		assert_int_equal(n, set.n);
 		idset_clear(&copy);
 	}
@@ -235,11 +235,40 @@ static void ids(void **state)
 	assert_int_equal(set.n, 0);
 }
 
+static void ids(void **state)
+{
+	check_ids(1);
+	check_ids(1009);
+}
+
+/* What was reserved is there, whatever else goes meanwhile. */
+static void ids_reserved(void **state)
+{
+	struct idset set = {0};
+	uint32_t n, id, left;
+
+	for (n = 0; n < 600; n++) {
+		fail_percent = 0;
+		for (id = 0; id < n; id++)
+			assert_int_equal(idset_insert(&set, id * 7), 0);
+		for (left = n; left; left--) {
+			fail_percent = 0;
+			assert_int_equal(idset_reserve(&set, 5000), 0);
+			fail_percent = 100;
+			idset_remove(&set, (left - 1) * 7);
+			assert_int_equal(idset_insert(&set, 5000), 0);
+			idset_remove(&set, 5000);
+		}
+		assert_int_equal(set.n, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(out_of_memory),
 		cmocka_unit_test(ids),
+		cmocka_unit_test(ids_reserved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A set of small ids (tunnels): open addressing, one id without any allocation, so that 100,000
- * channels of one listener stay small and a channel of 100,000 listeners changes in O(1). Ids are
- * our own, so nobody can choose which collide.
+ * A set of small ids (tunnels): one id without any allocation; some by open addressing; where that
+ * would be no smaller, a bit for each id. So 100,000 channels of one listener stay small, a channel
+ * of 100,000 listeners is smaller still, and no change takes long. Ids are our own, so nobody can
+ * choose which collide.
  */
 #ifndef AMT_PROTO_IDSET_H
 #define AMT_PROTO_IDSET_H
@@ -14,9 +15,10 @@
 struct idset {
 	union {
 		uint32_t one;	 /* room 0 */
-		uint32_t *slots; /* else */
+		uint32_t *slots; /* else: ids, or 32 bits a slot */
 	};
 	uint32_t n, room;
+	bool dense; /* bits */
 };
 
 void idset_clear(struct idset *set); /* empty, nothing allocated */
