@@ -8,6 +8,7 @@
 #include <endian.h>
 #include <string.h>
 #include <amt/mac.h>
+#include "base/siphash.h"
 #include "proto/response_mac.h"
 
 static void siphash_vectors(void **state)

@@ -5,22 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/idtable.h"
 #include "datapath/chain.h"
 
 #define POOL_MIN 64
 
-/* Pairs are found by linear hashing: with each pair that comes, one bucket is split in two, so that
- * there is never a moment when all are moved. Buckets are lists of refs, linked one way. */
 struct members {
 	struct member *pool;
 	struct chain_link *in_tunnel, *in_set;
-	uint32_t *in_bucket;		     /* the next ref of the same bucket */
+	struct idtable pairs;		     /* refs by set and tunnel */
 	uint32_t capacity, fresh, free_head; /* refs from fresh on were never used; free ones are
 					      * chained by member.set */
 	struct chain *tunnels, *sets;
 	uint32_t *set_size;
-	uint32_t *buckets; /* as many as the pool has entries, of which nbuckets are in use */
-	uint32_t nbuckets;
 };
 
 static struct chain *new_chains(uint32_t n)
@@ -55,63 +52,16 @@ void members_free(struct members *m)
 	free(m->pool);
 	free(m->in_tunnel);
 	free(m->in_set);
-	free(m->in_bucket);
 	free(m->tunnels);
 	free(m->sets);
-	free(m->buckets);
+	idtable_free(&m->pairs);
 	free(m->set_size);
 	free(m);
 }
 
-/* ---- buckets ---- */
-
-static uint32_t mixed(uint32_t set, uint32_t tunnel)
+static uint32_t hash(uint32_t set, uint32_t tunnel)
 {
 	return (uint32_t)((((uint64_t)set << 32 | tunnel) * 0x9e3779b97f4a7c15ull) >> 32);
-}
-
-/* With n buckets, 2^k <= n < 2^(k + 1): those below n - 2^k are split already. */
-static uint32_t *bucket(const struct members *m, uint32_t set, uint32_t tunnel)
-{
-	uint32_t hash = mixed(set, tunnel), mask = ~0u >> __builtin_clz(m->nbuckets);
-	uint32_t i = hash & mask;
-
-	return &m->buckets[i < m->nbuckets ? i : i & mask >> 1];
-}
-
-static void bucket_push(struct members *m, uint32_t ref)
-{
-	uint32_t *head = bucket(m, m->pool[ref].set, m->pool[ref].tunnel);
-
-	m->in_bucket[ref] = *head;
-	*head = ref;
-}
-
-static void bucket_remove(struct members *m, uint32_t ref)
-{
-	uint32_t *at = bucket(m, m->pool[ref].set, m->pool[ref].tunnel);
-
-	while (*at != ref)
-		at = &m->in_bucket[*at];
-	*at = m->in_bucket[ref];
-}
-
-/* One bucket more: what belongs there leaves the one that it was part of. */
-static void split_one(struct members *m)
-{
-	uint32_t new = m->nbuckets, old, ref, next;
-
-	m->buckets[new] = MEMBER_NONE;
-	m->nbuckets++;
-	if (!new)
-		return;
-	old = new &((1u << (31 - __builtin_clz(new))) - 1);
-	ref = m->buckets[old];
-	m->buckets[old] = MEMBER_NONE;
-	for (; ref != MEMBER_NONE; ref = next) {
-		next = m->in_bucket[ref];
-		bucket_push(m, ref);
-	}
 }
 
 /* ---- the pool ---- */
@@ -134,8 +84,7 @@ static int grow_pool(struct members *m)
 	if (grow(&m->pool, capacity, sizeof(*m->pool)) ||
 	    grow(&m->in_tunnel, capacity, sizeof(*m->in_tunnel)) ||
 	    grow(&m->in_set, capacity, sizeof(*m->in_set)) ||
-	    grow(&m->in_bucket, capacity, sizeof(*m->in_bucket)) ||
-	    grow(&m->buckets, capacity, sizeof(*m->buckets)))
+	    idtable_reserve(&m->pairs, capacity - 1))
 		return -1;
 	m->capacity = capacity;
 	return 0;
@@ -151,7 +100,6 @@ static uint32_t take_ref(struct members *m)
 	}
 	if (m->fresh == m->capacity && grow_pool(m))
 		return MEMBER_NONE;
-	split_one(m);
 	return m->fresh++;
 }
 
@@ -159,9 +107,8 @@ uint32_t members_find(const struct members *m, uint32_t set, uint32_t tunnel)
 {
 	uint32_t ref;
 
-	if (!m->nbuckets)
-		return MEMBER_NONE;
-	for (ref = *bucket(m, set, tunnel); ref != MEMBER_NONE; ref = m->in_bucket[ref])
+	for (ref = idtable_first(&m->pairs, hash(set, tunnel)); ref != IDTABLE_NONE;
+	     ref = idtable_next(&m->pairs, ref))
 		if (m->pool[ref].set == set && m->pool[ref].tunnel == tunnel)
 			return ref;
 	return MEMBER_NONE;
@@ -174,7 +121,7 @@ uint32_t members_add(struct members *m, uint32_t set, uint32_t tunnel)
 	if (ref == MEMBER_NONE)
 		return MEMBER_NONE;
 	m->pool[ref] = (struct member){.set = set, .tunnel = tunnel, .block = MEMBER_NONE};
-	bucket_push(m, ref);
+	idtable_add(&m->pairs, ref, hash(set, tunnel));
 	chain_push_tail(&m->tunnels[tunnel], m->in_tunnel, ref);
 	chain_push_tail(&m->sets[set], m->in_set, ref);
 	m->set_size[set]++;
@@ -185,7 +132,7 @@ void members_remove(struct members *m, uint32_t ref)
 {
 	struct member *member = &m->pool[ref];
 
-	bucket_remove(m, ref);
+	idtable_remove(&m->pairs, ref);
 	chain_remove(&m->tunnels[member->tunnel], m->in_tunnel, ref);
 	chain_remove(&m->sets[member->set], m->in_set, ref);
 	m->set_size[member->set]--;

@@ -13,12 +13,13 @@
 #include <event2/event.h>
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
+#include <sys/random.h>
 #include <sys/socket.h>
-#include <utlist.h>
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/siphash.h"
 #include "datapath/route.h"
 #include "datapath/rtnl.h"
 
@@ -41,7 +42,7 @@ static void soon(struct nexthops *nh)
 static void enqueue(struct nexthops *nh, struct destination *dest)
 {
 	if (!dest->queued) {
-		DL_APPEND(nh->work, dest);
+		chain_push_tail(&nh->work, nh->work_link, nexthop_row(nh, dest));
 		dest->queued = true;
 	}
 	soon(nh);
@@ -57,14 +58,15 @@ void nexthop_mark(struct nexthops *nh, struct destination *dest)
 
 static void sweep_begin(struct nexthops *nh)
 {
-	if (nh->swept || !nh->nchanged)
+	if (nh->swept != NO_ROW || !nh->nchanged)
 		return; /* what came meanwhile has its turn after this one */
 	memcpy(nh->sought, nh->changed, sizeof(nh->sought));
 	nh->nsought = nh->nchanged;
 	nh->nchanged = 0;
-	nh->swept = nh->table;
-	if (nh->swept)
-		soon(nh);
+	if (!nh->top)
+		return;
+	nh->swept = 0;
+	soon(nh);
 }
 
 static void mark_all(struct nexthops *nh)
@@ -91,11 +93,17 @@ static void sweep(struct nexthops *nh)
 {
 	unsigned int n;
 
-	for (n = 0; n < SWEEP && nh->swept; n++) {
-		if (is_sought(nh, &nh->swept->key.gateway))
-			nexthop_mark(nh, nh->swept);
-		nh->swept = nh->swept->hh.next;
+	if (nh->swept == NO_ROW)
+		return;
+	for (n = 0; n < SWEEP && nh->swept < nh->top; n++) {
+		struct destination *dest = &nh->destinations[nh->swept++];
+
+		if (dest->used && is_sought(nh, &dest->key.gateway))
+			nexthop_mark(nh, dest);
 	}
+	if (nh->swept < nh->top)
+		return;
+	nh->swept = NO_ROW;
 	sweep_begin(nh);
 }
 
@@ -104,7 +112,7 @@ static void on_neighbour(void *arg, uint16_t id, const struct amt_nexthop *recor
 	struct nexthops *nh = arg;
 
 	nh->callbacks.write(nh->callbacks.arg, id, record);
-	if (nh->waiting && !nh->answered) {
+	if (nh->waiting.head != NO_ROW && !nh->answered) {
 		nh->answered = true;
 		soon(nh);
 	}
@@ -130,7 +138,7 @@ static bool resolve(struct nexthops *nh, struct destination *dest)
 		found.nexthop = neighbour_id(neighbour);
 	else
 		memset(&found, 0, sizeof(found));
-	if (nexthop_must_wait(dest, neighbour)) {
+	if (nexthop_must_wait(nh, dest, neighbour)) {
 		nexthop_wait_begin(nh, dest, neighbour);
 		return false;
 	}
@@ -174,7 +182,7 @@ static void tell(struct nexthops *nh, uint32_t id)
  * may untrack. */
 static void work_once(struct nexthops *nh)
 {
-	struct destination *dest = nh->work;
+	struct destination *dest = &nh->destinations[nh->work.head];
 	uint32_t tunnel = dest->cursor;
 
 	if (dest->dirty) {
@@ -185,7 +193,7 @@ static void work_once(struct nexthops *nh)
 		dest->cursor = nh->tunnels[tunnel].next;
 	}
 	if (dest->cursor == NO_TUNNEL) {
-		DL_DELETE(nh->work, dest);
+		chain_remove(&nh->work, nh->work_link, nexthop_row(nh, dest));
 		dest->queued = false;
 	}
 	if (tunnel != NO_TUNNEL)
@@ -306,12 +314,12 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	nh->answered = false;
 	nexthop_wait_step(nh, SWEEP, clock_now());
 	sweep(nh);
-	for (units = 0; units < BATCH && nh->work; units++) {
+	for (units = 0; units < BATCH && nh->work.head != NO_ROW; units++) {
 		if (units % LOOK_EVERY == LOOK_EVERY - 1 && loop_turn_is_long())
 			break;
 		work_once(nh);
 	}
-	if (nh->work || nh->swept || nh->reviewed)
+	if (nh->work.head != NO_ROW || nh->swept != NO_ROW || nh->reviewed != NO_ROW)
 		soon(nh);
 }
 
@@ -319,18 +327,20 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
  * in its turn. */
 static void refresh_some(struct nexthops *nh)
 {
-	unsigned int n = HASH_COUNT(nh->table) / REFRESH_S + 1;
-	struct destination *dest = nh->refreshed;
+	uint32_t n = nh->by_key.n / REFRESH_S + 1, rows;
 
-	for (n = n < REFRESH_BATCH ? n : REFRESH_BATCH; n; n--) {
-		if (!dest)
-			dest = nh->table;
-		if (!dest)
-			break;
+	n = n < REFRESH_BATCH ? n : REFRESH_BATCH;
+	for (rows = nh->top; rows && n; rows--) {
+		struct destination *dest;
+
+		if (nh->refreshed >= nh->top)
+			nh->refreshed = 0;
+		dest = &nh->destinations[nh->refreshed++];
+		if (!dest->used)
+			continue;
 		nexthop_mark(nh, dest);
-		dest = dest->hh.next;
+		n--;
 	}
-	nh->refreshed = dest;
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -340,7 +350,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (nh->lost)
 		on_readable(nh->fd, EV_READ, nh);
 	refresh_some(nh);
-	if (nh->waiting) {
+	if (nh->waiting.head != NO_ROW) {
 		nexthop_wait_review(nh);
 		soon(nh);
 	}
@@ -349,37 +359,57 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 /* ---- tunnels ---- */
 
+static struct destination *destination_find(const struct nexthops *nh,
+					    const struct destination_key *key, uint32_t hash)
+{
+	uint32_t row = idtable_first(&nh->by_key, hash);
+
+	while (row != IDTABLE_NONE && memcmp(&nh->destinations[row].key, key, sizeof(*key)) != 0)
+		row = idtable_next(&nh->by_key, row);
+	return row == IDTABLE_NONE ? NULL : &nh->destinations[row];
+}
+
+/* There are never more destinations than tunnels, but for the moment when one is tracked anew. */
+static uint32_t take_row(struct nexthops *nh)
+{
+	uint32_t row = nh->free.head;
+
+	if (row == CHAIN_END)
+		return nh->top++;
+	chain_remove(&nh->free, nh->work_link, row);
+	return row;
+}
+
 static struct destination *destination_get(struct nexthops *nh, const struct destination_key *key)
 {
-	struct destination *dest;
+	uint32_t hash = (uint32_t)siphash24(nh->hash_key, key, sizeof(*key)), row;
+	struct destination *dest = destination_find(nh, key, hash);
 
-	HASH_FIND(hh, nh->table, key, sizeof(*key), dest);
 	if (dest)
 		return dest;
-	dest = calloc(1, sizeof(*dest));
-	if (!dest)
+	if (idtable_reserve(&nh->by_key, nh->top))
 		return NULL;
-	dest->key = *key;
-	dest->first = NO_TUNNEL;
-	dest->cursor = NO_TUNNEL;
-	HASH_ADD(hh, nh->table, key, sizeof(dest->key), dest);
+	row = take_row(nh);
+	dest = &nh->destinations[row];
+	*dest = (struct destination){
+		.key = *key, .used = true, .first = NO_TUNNEL, .cursor = NO_TUNNEL};
+	idtable_add(&nh->by_key, row, hash);
 	resolve(nh, dest);
 	return dest;
 }
 
 static void destination_drop(struct nexthops *nh, struct destination *dest)
 {
-	if (nh->refreshed == dest)
-		nh->refreshed = dest->hh.next;
-	if (nh->swept == dest)
-		nh->swept = dest->hh.next;
+	uint32_t row = nexthop_row(nh, dest);
+
 	if (dest->queued)
-		DL_DELETE(nh->work, dest);
+		chain_remove(&nh->work, nh->work_link, row);
 	nexthop_wait_end(nh, dest);
-	HASH_DEL(nh->table, dest);
+	idtable_remove(&nh->by_key, row);
 	if (dest->neighbour)
 		neighbour_put(nh->neighbours, dest->neighbour);
-	free(dest);
+	dest->used = false;
+	chain_push_tail(&nh->free, nh->work_link, row);
 }
 
 /* Takes the tunnel off its destination; what it was told stays. */
@@ -478,6 +508,19 @@ static int open_events(struct nexthops *nh, struct event_base *base)
 	return 0;
 }
 
+static int open_rows(struct nexthops *nh, uint32_t max)
+{
+	nh->free = nh->work = nh->waiting = CHAIN_EMPTY;
+	nh->reviewed = nh->swept = NO_ROW;
+	nh->destinations = calloc(max, sizeof(*nh->destinations));
+	nh->work_link = calloc(max, sizeof(*nh->work_link));
+	nh->waits = calloc(max, sizeof(*nh->waits));
+	nh->wait_link = calloc(max, sizeof(*nh->wait_link));
+	if (!nh->destinations || !nh->work_link || !nh->waits || !nh->wait_link)
+		return -ENOMEM;
+	return getrandom(nh->hash_key, sizeof(nh->hash_key), 0) < 0 ? -errno : 0;
+}
+
 static int open_tables(struct nexthops *nh, uint32_t max, struct event_base *base)
 {
 	static const unsigned int groups[] = {
@@ -520,7 +563,9 @@ int nexthops_open(struct nexthops **out, uint32_t max, uint32_t max_tunnels,
 	nh->fd = -1;
 	nh->callbacks = *callbacks;
 	nh->max_tunnels = max_tunnels;
-	code = open_tables(nh, max, base);
+	code = open_rows(nh, max_tunnels + 1);
+	if (!code)
+		code = open_tables(nh, max, base);
 	if (code) {
 		nexthops_close(nh);
 		return error_set(err, code, "routes cannot be followed: rtnetlink: %s",
@@ -539,17 +584,16 @@ static void event_free_maybe(struct event *event)
 
 void nexthops_close(struct nexthops *nh)
 {
-	struct destination *dest, *tmp;
-
 	if (!nh)
 		return;
 	event_free_maybe(nh->turn);
 	event_free_maybe(nh->tick);
 	event_free_maybe(nh->readable);
-	HASH_ITER (hh, nh->table, dest, tmp) {
-		HASH_DEL(nh->table, dest);
-		free(dest);
-	}
+	idtable_free(&nh->by_key);
+	free(nh->destinations);
+	free(nh->work_link);
+	free(nh->waits);
+	free(nh->wait_link);
 	neighbours_free(nh->neighbours);
 	links_free(nh->links);
 	rtnl_close(nh->rtnl);

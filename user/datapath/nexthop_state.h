@@ -3,12 +3,14 @@
 #ifndef AMT_DATAPATH_NEXTHOP_STATE_H
 #define AMT_DATAPATH_NEXTHOP_STATE_H
 
-#include "base/large_table.h"
+#include "base/idtable.h"
+#include "datapath/chain.h"
 #include "datapath/links.h"
 #include "datapath/neighbours.h"
 #include "datapath/nexthop.h"
 
 #define NO_TUNNEL    UINT32_MAX
+#define NO_ROW	     UINT32_MAX
 #define PREFIXES_MAX 16 /* changed routes that one sweep compares one by one */
 
 struct event;
@@ -17,19 +19,23 @@ struct destination_key {
 	struct amt_addr gateway, relay;
 };
 
+/* A row of nexthops.destinations. */
 struct destination {
-	UT_hash_handle hh;
 	struct destination_key key;
 	struct nexthop_route route;
+	bool used;
+	bool dirty;		     /* look up again */
+	bool queued;		     /* in the work list: dirty, or tunnels to tell */
 	struct neighbour *neighbour; /* NULL when not routed */
-	struct neighbour *awaited;   /* the next one, until its MAC address is known */
-	uint64_t patience_ns;	     /* when it is taken all the same */
-	struct destination *wait_next, *wait_prev;
-	uint32_t first;	 /* tunnel */
-	bool dirty;	 /* look up again */
-	uint32_t cursor; /* next tunnel to tell of the route; NO_TUNNEL: all know */
-	struct destination *next, *prev;
-	bool queued; /* in the work list: dirty, or tunnels to tell */
+	uint32_t first;		     /* tunnel */
+	uint32_t cursor;	     /* next tunnel to tell of the route; NO_TUNNEL: all know */
+};
+
+/* Beside the row of a destination that waits. Most never do: memory that nobody writes to costs
+ * nothing. */
+struct destination_wait {
+	struct neighbour *awaited; /* the next one, until its MAC address is known; or NULL */
+	uint64_t patience_ns;	   /* when it is taken all the same */
 };
 
 struct tunnel {
@@ -43,12 +49,18 @@ struct nexthops {
 	struct rtnl *rtnl;
 	struct links *links;
 	struct neighbours *neighbours;
-	struct destination *table;
-	struct destination *work;
-	struct destination *waiting;   /* those with an awaited neighbour */
-	struct destination *reviewed;  /* of those, where the review stands; NULL: none runs */
-	struct destination *swept;     /* where the sweep stands; NULL: none runs */
-	struct destination *refreshed; /* where the rolling refresh stands; NULL: at the start */
+	struct destination *destinations; /* rows: one more than there may be tunnels */
+	struct idtable by_key;		  /* rows in use */
+	uint8_t hash_key[16];		  /* no gateway chooses who collides */
+	uint32_t top;			  /* rows from top on were never used */
+	struct chain free, work;	  /* rows; those in use and those free share the links */
+	struct chain_link *work_link;
+	struct destination_wait *waits; /* by row */
+	struct chain waiting;		/* those with an awaited neighbour */
+	struct chain_link *wait_link;
+	uint32_t reviewed;  /* of those, where the review stands; NO_ROW: none runs */
+	uint32_t swept;	    /* where the sweep stands; NO_ROW: none runs */
+	uint32_t refreshed; /* where the rolling refresh stands */
 	struct event *turn, *tick, *readable;
 	int fd; /* notifications */
 	bool opened, lost;
@@ -62,11 +74,17 @@ struct nexthops {
 	struct tunnel tunnels[];
 };
 
+static inline uint32_t nexthop_row(const struct nexthops *nh, const struct destination *dest)
+{
+	return (uint32_t)(dest - nh->destinations);
+}
+
 /* Has the destination looked up in a loop turn. */
 void nexthop_mark(struct nexthops *nh, struct destination *dest);
 
 /* Whether dest is to stay with the neighbour that it has. */
-bool nexthop_must_wait(const struct destination *dest, const struct neighbour *neighbour);
+bool nexthop_must_wait(const struct nexthops *nh, const struct destination *dest,
+		       const struct neighbour *neighbour);
 /* Takes over the caller's reference. */
 void nexthop_wait_begin(struct nexthops *nh, struct destination *dest, struct neighbour *neighbour);
 void nexthop_wait_end(struct nexthops *nh, struct destination *dest);

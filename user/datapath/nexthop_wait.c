@@ -5,54 +5,62 @@
  */
 #include "datapath/nexthop_state.h"
 
-#include <utlist.h>
 #include "base/clock.h"
 
 #define PATIENCE (3 * NSEC_PER_SEC) /* with a new neighbour: the kernel asks three times */
 
-bool nexthop_must_wait(const struct destination *dest, const struct neighbour *neighbour)
+bool nexthop_must_wait(const struct nexthops *nh, const struct destination *dest,
+		       const struct neighbour *neighbour)
 {
+	const struct destination_wait *wait = &nh->waits[nexthop_row(nh, dest)];
 	const struct neighbour *before = dest->neighbour;
 
 	return neighbour && before && neighbour != before && !neighbour_is_settled(neighbour) &&
-	       neighbour_is_valid(before) && (!dest->awaited || clock_now() < dest->patience_ns);
+	       neighbour_is_valid(before) && (!wait->awaited || clock_now() < wait->patience_ns);
 }
 
 void nexthop_wait_begin(struct nexthops *nh, struct destination *dest, struct neighbour *neighbour)
 {
-	if (dest->awaited) {
-		neighbour_put(nh->neighbours, dest->awaited);
+	uint32_t row = nexthop_row(nh, dest);
+	struct destination_wait *wait = &nh->waits[row];
+
+	if (wait->awaited) {
+		neighbour_put(nh->neighbours, wait->awaited);
 	} else {
-		dest->patience_ns = clock_now() + PATIENCE;
-		DL_APPEND2(nh->waiting, dest, wait_prev, wait_next);
+		wait->patience_ns = clock_now() + PATIENCE;
+		chain_push_tail(&nh->waiting, nh->wait_link, row);
 	}
-	dest->awaited = neighbour;
+	wait->awaited = neighbour;
 }
 
 void nexthop_wait_end(struct nexthops *nh, struct destination *dest)
 {
-	if (!dest->awaited)
+	uint32_t row = nexthop_row(nh, dest);
+	struct destination_wait *wait = &nh->waits[row];
+
+	if (!wait->awaited)
 		return;
-	if (nh->reviewed == dest)
-		nh->reviewed = dest->wait_next;
-	DL_DELETE2(nh->waiting, dest, wait_prev, wait_next);
-	neighbour_put(nh->neighbours, dest->awaited);
-	dest->awaited = NULL;
+	if (nh->reviewed == row)
+		nh->reviewed = nh->wait_link[row].next;
+	chain_remove(&nh->waiting, nh->wait_link, row);
+	neighbour_put(nh->neighbours, wait->awaited);
+	wait->awaited = NULL;
 }
 
 void nexthop_wait_review(struct nexthops *nh)
 {
-	nh->reviewed = nh->waiting;
+	nh->reviewed = nh->waiting.head;
 }
 
 void nexthop_wait_step(struct nexthops *nh, unsigned int n, uint64_t now)
 {
-	for (; n && nh->reviewed; n--) {
-		struct destination *dest = nh->reviewed;
+	for (; n && nh->reviewed != NO_ROW; n--) {
+		struct destination *dest = &nh->destinations[nh->reviewed];
+		const struct destination_wait *wait = &nh->waits[nh->reviewed];
 
-		nh->reviewed = dest->wait_next;
-		if (neighbour_is_settled(dest->awaited) || !neighbour_is_valid(dest->neighbour) ||
-		    now >= dest->patience_ns)
+		nh->reviewed = nh->wait_link[nh->reviewed].next;
+		if (neighbour_is_settled(wait->awaited) || !neighbour_is_valid(dest->neighbour) ||
+		    now >= wait->patience_ns)
 			nexthop_mark(nh, dest);
 	}
 }

@@ -14,8 +14,6 @@
 #include <amt/wire.h>
 #include "base/addr.h"
 
-uint64_t siphash24(const uint8_t key[16], const void *data, size_t len);
-
 void response_mac(const struct amt_secret *secret, const struct amt_sockaddr *gateway,
 		  uint32_t nonce, bool ecn, uint8_t mac[AMT_MAC_LEN]);
 

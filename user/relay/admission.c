@@ -150,23 +150,28 @@ static void leave_forbidden(struct relay *relay, struct tunnel *tunnel, uint64_t
 	}
 }
 
+static void tunnel_review(struct relay *relay, struct tunnel *tunnel, uint64_t now)
+{
+	const struct amt_sockaddr peer = {tunnel->key.gateway, tunnel->key.port};
+
+	if (tunnel->ending)
+		return;
+	if (admission_gateway(relay, &peer)) {
+		leave_forbidden(relay, tunnel, now);
+		if (!membership_is_empty(tunnel->membership))
+			return;
+	}
+	counter_add(AMT_COUNT_TUNNEL_FORBIDDEN, 1);
+	tunnel_end(relay, tunnel);
+}
+
 void admission_review(struct relay *relay, uint64_t now)
 {
-	struct tunnel *tunnel, *next;
+	uint32_t id;
 
 	if (!relay->options.npermit_gateways && !relay->options.npermit_groups)
 		return;
-	HASH_ITER (hh, relay->tunnels, tunnel, next) {
-		const struct amt_sockaddr peer = {tunnel->key.gateway, tunnel->key.port};
-
-		if (tunnel->ending)
-			continue;
-		if (admission_gateway(relay, &peer)) {
-			leave_forbidden(relay, tunnel, now);
-			if (!membership_is_empty(tunnel->membership))
-				continue;
-		}
-		counter_add(AMT_COUNT_TUNNEL_FORBIDDEN, 1);
-		tunnel_end(relay, tunnel);
-	}
+	for (id = 0; id < relay->by_id_room; id++)
+		if (relay->by_id[id])
+			tunnel_review(relay, relay->by_id[id], now);
 }

@@ -7,8 +7,7 @@
 #ifndef AMT_RELAY_ENGINE_H
 #define AMT_RELAY_ENGINE_H
 
-#define HASH_NONFATAL_OOM 1 /* an entry that found no memory has hh.tbl NULL */
-#include "base/large_table.h"
+#include "base/idtable.h"
 #include "proto/message.h"
 #include "proto/query.h"
 #include "relay/deadlines.h"
@@ -25,31 +24,20 @@ struct tunnel_key {
 	uint16_t zero;
 };
 
-struct gateway;
-
 struct tunnel {
 	struct tunnel_key key;
-	UT_hash_handle hh;
-	struct gateway *owner;	    /* all tunnels of the same gateway address */
-	struct tunnel *prev, *next; /* among those */
-	struct deadline deadline;   /* at or before the membership's next one: lazily moved */
+	uint32_t id;		  /* TUNNEL_NO_ID: not established, in no table */
+	uint32_t prev, next;	  /* ids, among all tunnels of the same gateway address */
+	struct deadline deadline; /* at or before the membership's next one: lazily moved */
 	struct membership *membership;
 	uint64_t created_ns, expires_ns, last_update_ns;
-	uint32_t id;	/* TUNNEL_NO_ID: not established, in no table */
-	uint32_t nonce; /* of the last Update accepted, with its MAC */
+	uint32_t siblings; /* of the first of a gateway address: how many it has */
+	uint32_t nonce;	   /* of the last Update accepted, with its MAC */
 	uint8_t mac[AMT_MAC_LEN];
 	bool mac_known; /* false after a restart, until the first Update */
 	bool ecn;
 	bool ending; /* nothing is added to it; what it had joined goes step by step */
 	__be16 relay_port;
-};
-
-/* One gateway address, while it has tunnels. */
-struct gateway {
-	struct amt_addr addr;
-	UT_hash_handle hh;
-	struct tunnel *tunnels;
-	unsigned int count;
 };
 
 struct relay {
@@ -59,10 +47,10 @@ struct relay {
 	uint64_t interval_ns; /* the longest query interval that a gateway goes by */
 	uint64_t settle_at;   /* when both become the options'; TIME_NEVER: they are */
 	uint8_t hash_key[16]; /* of the tables, so that no peer chooses who collides */
-	struct tunnel *tunnels;
-	struct gateway *gateways;
 	struct tunnel **by_id;
 	uint32_t by_id_room;
+	struct idtable endpoints; /* ids by tunnel_key */
+	struct idtable gateways;  /* ids of the first tunnel of each gateway address */
 	struct deadlines deadlines;
 	struct membership_config membership;
 	struct merge *merge;
@@ -128,7 +116,9 @@ bool admission_subscription(void *arg, const struct amt_addr *group, const struc
 struct tunnel *tunnel_find(const struct relay *relay, const struct amt_sockaddr *gateway,
 			   const struct amt_addr *local);
 struct tunnel *tunnel_by_id(const struct relay *relay, uint32_t id);
-struct gateway *gateway_find(const struct relay *relay, const struct amt_addr *addr);
+/* The first of a gateway address, or NULL; the others follow by tunnel_next_of(). */
+struct tunnel *tunnel_first_of(const struct relay *relay, const struct amt_addr *gateway);
+struct tunnel *tunnel_next_of(const struct relay *relay, const struct tunnel *tunnel);
 /* In no table yet; NULL: no memory. tunnel_discard() undoes it. */
 struct tunnel *tunnel_new(const struct amt_sockaddr *gateway, const struct amt_sockaddr *local,
 			  bool ecn);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
-#include "proto/response_mac.h"
+#include "base/siphash.h"
 
 #define SETS 16384 /* power of two; times WAYS buckets of 24 octets: 1.5 MiB */
 #define WAYS 4

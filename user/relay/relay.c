@@ -177,7 +177,7 @@ void relay_set_draining(struct relay *relay, bool draining)
 
 unsigned int relay_tunnels(const struct relay *relay)
 {
-	return HASH_COUNT(relay->tunnels);
+	return relay->endpoints.n;
 }
 
 struct merge *relay_merge(struct relay *relay)
@@ -234,11 +234,10 @@ void relay_walk(struct relay *relay, const struct amt_addr *gateway,
 		void (*fn)(void *arg, const struct relay_tunnel_view *view), void *arg)
 {
 	const struct tunnel *tunnel;
-	const struct gateway *owner;
 	struct relay_tunnel_view out;
 
-	owner = gateway_find(relay, gateway);
-	for (tunnel = owner ? owner->tunnels : NULL; tunnel; tunnel = tunnel->next) {
+	for (tunnel = tunnel_first_of(relay, gateway); tunnel;
+	     tunnel = tunnel_next_of(relay, tunnel)) {
 		out = view(tunnel);
 		fn(arg, &out);
 	}

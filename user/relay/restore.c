@@ -52,10 +52,10 @@ int relay_restore_group(struct relay *relay, uint64_t now, uint32_t id,
 
 void relay_restore_done(struct relay *relay)
 {
-	struct tunnel *tunnel, *next;
+	uint32_t id;
 
-	HASH_ITER (hh, relay->tunnels, tunnel, next)
-		if (membership_is_empty(tunnel->membership))
-			tunnel_end(relay, tunnel);
+	for (id = 0; id < relay->by_id_room; id++)
+		if (relay->by_id[id] && membership_is_empty(relay->by_id[id]->membership))
+			tunnel_end(relay, relay->by_id[id]);
 	counter_add(AMT_COUNT_ADOPTED_TUNNELS, relay_tunnels(relay));
 }

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/log.h"
-#include "proto/response_mac.h"
+#include "base/siphash.h"
 #include "relay/engine.h"
 
 #define TICK_WORK 128 /* tunnels, groups and sources that one relay_tick() ends or looks at */
@@ -17,20 +17,21 @@
 
 #define tunnel_of(item) ((struct tunnel *)((char *)(item)-offsetof(struct tunnel, deadline)))
 
-static unsigned int hash(const struct relay *relay, const void *data, size_t len)
+static uint32_t hash(const struct relay *relay, const void *data, size_t len)
 {
-	return (unsigned int)siphash24(relay->hash_key, data, len);
+	return (uint32_t)siphash24(relay->hash_key, data, len);
 }
 
 struct tunnel *tunnel_find(const struct relay *relay, const struct amt_sockaddr *gateway,
 			   const struct amt_addr *local)
 {
-	struct tunnel_key key = {.gateway = gateway->addr, .relay = *local, .port = gateway->port};
-	struct tunnel *tunnel;
+	const struct tunnel_key key = {
+		.gateway = gateway->addr, .relay = *local, .port = gateway->port};
+	uint32_t id = idtable_first(&relay->endpoints, hash(relay, &key, sizeof(key)));
 
-	HASH_FIND_BYHASHVALUE(hh, relay->tunnels, &key, sizeof(key), hash(relay, &key, sizeof(key)),
-			      tunnel);
-	return tunnel;
+	while (id != IDTABLE_NONE && memcmp(&relay->by_id[id]->key, &key, sizeof(key)) != 0)
+		id = idtable_next(&relay->endpoints, id);
+	return id == IDTABLE_NONE ? NULL : relay->by_id[id];
 }
 
 struct tunnel *tunnel_by_id(const struct relay *relay, uint32_t id)
@@ -38,13 +39,18 @@ struct tunnel *tunnel_by_id(const struct relay *relay, uint32_t id)
 	return id < relay->by_id_room ? relay->by_id[id] : NULL;
 }
 
-struct gateway *gateway_find(const struct relay *relay, const struct amt_addr *addr)
+struct tunnel *tunnel_first_of(const struct relay *relay, const struct amt_addr *gateway)
 {
-	struct gateway *gateway;
+	uint32_t id = idtable_first(&relay->gateways, hash(relay, gateway, sizeof(*gateway)));
 
-	HASH_FIND_BYHASHVALUE(hh, relay->gateways, addr, sizeof(*addr),
-			      hash(relay, addr, sizeof(*addr)), gateway);
-	return gateway;
+	while (id != IDTABLE_NONE && !addr_equal(&relay->by_id[id]->key.gateway, gateway))
+		id = idtable_next(&relay->gateways, id);
+	return id == IDTABLE_NONE ? NULL : relay->by_id[id];
+}
+
+struct tunnel *tunnel_next_of(const struct relay *relay, const struct tunnel *tunnel)
+{
+	return tunnel_by_id(relay, tunnel->next);
 }
 
 struct tunnel *tunnel_new(const struct amt_sockaddr *gateway, const struct amt_sockaddr *local,
@@ -94,92 +100,80 @@ static int by_id_reserve(struct relay *relay, uint32_t id)
 	return 0;
 }
 
-static struct gateway *gateway_get(struct relay *relay, const struct amt_addr *addr)
-{
-	struct gateway *gateway = gateway_find(relay, addr);
+/* ---- tunnels of one gateway address ---- */
 
-	if (gateway)
-		return gateway;
-	gateway = calloc(1, sizeof(*gateway));
-	if (!gateway)
-		return NULL;
-	gateway->addr = *addr;
-	HASH_ADD_KEYPTR_BYHASHVALUE(hh, relay->gateways, &gateway->addr, sizeof(gateway->addr),
-				    hash(relay, &gateway->addr, sizeof(gateway->addr)), gateway);
-	if (!gateway->hh.tbl) {
-		free(gateway);
-		return NULL;
-	}
-	return gateway;
+static void gateway_add(struct relay *relay, const struct tunnel *first)
+{
+	const struct amt_addr *addr = &first->key.gateway;
+
+	idtable_add(&relay->gateways, first->id, hash(relay, addr, sizeof(*addr)));
 }
 
-static void gateway_put(struct relay *relay, struct gateway *gateway)
+/* Behind the first, which then stays the one that the table names. */
+static void gateway_link(struct relay *relay, struct tunnel *tunnel)
 {
-	if (gateway->count)
+	struct tunnel *first = tunnel_first_of(relay, &tunnel->key.gateway), *next;
+
+	tunnel->prev = first ? first->id : TUNNEL_NO_ID;
+	tunnel->next = first ? first->next : TUNNEL_NO_ID;
+	tunnel->siblings = 1;
+	if (!first) {
+		gateway_add(relay, tunnel);
 		return;
-	HASH_DELETE(hh, relay->gateways, gateway);
-	free(gateway);
-}
-
-static void gateway_link(struct gateway *gateway, struct tunnel *tunnel)
-{
-	tunnel->owner = gateway;
-	tunnel->prev = NULL;
-	tunnel->next = gateway->tunnels;
-	if (tunnel->next)
-		tunnel->next->prev = tunnel;
-	gateway->tunnels = tunnel;
-	gateway->count++;
+	}
+	next = tunnel_next_of(relay, tunnel);
+	if (next)
+		next->prev = tunnel->id;
+	first->next = tunnel->id;
+	first->siblings++;
 }
 
 static void gateway_unlink(struct relay *relay, struct tunnel *tunnel)
 {
-	if (tunnel->prev)
-		tunnel->prev->next = tunnel->next;
-	else
-		tunnel->owner->tunnels = tunnel->next;
-	if (tunnel->next)
-		tunnel->next->prev = tunnel->prev;
-	tunnel->owner->count--;
-	gateway_put(relay, tunnel->owner);
+	struct tunnel *prev = tunnel_by_id(relay, tunnel->prev);
+	struct tunnel *next = tunnel_next_of(relay, tunnel);
+
+	if (next)
+		next->prev = tunnel->prev;
+	if (prev) {
+		prev->next = tunnel->next;
+		tunnel_first_of(relay, &tunnel->key.gateway)->siblings--;
+		return;
+	}
+	idtable_remove(&relay->gateways, tunnel->id);
+	if (!next)
+		return;
+	next->siblings = tunnel->siblings - 1;
+	gateway_add(relay, next);
 }
+
+/* ---- the tables ---- */
 
 int tunnel_link(struct relay *relay, struct tunnel *tunnel, uint32_t id)
 {
-	struct gateway *gateway;
-
-	if (by_id_reserve(relay, id) || deadlines_add(&relay->deadlines, &tunnel->deadline, 0))
+	if (by_id_reserve(relay, id) || idtable_reserve(&relay->endpoints, id) ||
+	    idtable_reserve(&relay->gateways, id) ||
+	    deadlines_add(&relay->deadlines, &tunnel->deadline, 0))
 		return -ENOMEM;
-	gateway = gateway_get(relay, &tunnel->key.gateway);
-	if (!gateway)
-		goto no_gateway;
-	HASH_ADD_KEYPTR_BYHASHVALUE(hh, relay->tunnels, &tunnel->key, sizeof(tunnel->key),
-				    hash(relay, &tunnel->key, sizeof(tunnel->key)), tunnel);
-	if (!tunnel->hh.tbl)
-		goto no_entry;
-	gateway_link(gateway, tunnel);
 	tunnel->id = id;
 	relay->by_id[id] = tunnel;
+	idtable_add(&relay->endpoints, id, hash(relay, &tunnel->key, sizeof(tunnel->key)));
+	gateway_link(relay, tunnel);
 	return 0;
-no_entry:
-	gateway_put(relay, gateway);
-no_gateway:
-	deadlines_remove(&relay->deadlines, &tunnel->deadline);
-	return -ENOMEM;
 }
 
 static void tunnel_unlink(struct relay *relay, struct tunnel *tunnel)
 {
 	deadlines_remove(&relay->deadlines, &tunnel->deadline);
-	relay->by_id[tunnel->id] = NULL;
-	HASH_DELETE(hh, relay->tunnels, tunnel);
 	gateway_unlink(relay, tunnel);
+	idtable_remove(&relay->endpoints, tunnel->id);
+	relay->by_id[tunnel->id] = NULL;
 }
 
 /* whether a new endpoint may be taken in. */
 static bool limits_allow(const struct relay *relay, const struct tunnel *tunnel)
 {
-	const struct gateway *gateway;
+	const struct tunnel *first;
 
 	if (relay_at_limit(relay)) {
 		counter_add(AMT_COUNT_TUNNEL_LIMIT, 1);
@@ -187,8 +181,8 @@ static bool limits_allow(const struct relay *relay, const struct tunnel *tunnel)
 	}
 	if (!relay->options.max_tunnels_per_address)
 		return true;
-	gateway = gateway_find(relay, &tunnel->key.gateway);
-	if (gateway && gateway->count >= relay->options.max_tunnels_per_address) {
+	first = tunnel_first_of(relay, &tunnel->key.gateway);
+	if (first && first->siblings >= relay->options.max_tunnels_per_address) {
 		counter_add(AMT_COUNT_TUNNEL_PER_ADDRESS_LIMIT, 1);
 		return false;
 	}
@@ -332,12 +326,13 @@ uint64_t tunnels_tick(struct relay *relay, uint64_t now)
 
 void tunnels_free(struct relay *relay)
 {
-	struct tunnel *tunnel, *next;
+	uint32_t id;
 
-	HASH_ITER (hh, relay->tunnels, tunnel, next) {
-		tunnel_unlink(relay, tunnel);
-		tunnel_discard(tunnel);
-	}
+	for (id = 0; id < relay->by_id_room; id++)
+		if (relay->by_id[id])
+			tunnel_discard(relay->by_id[id]);
+	idtable_free(&relay->endpoints);
+	idtable_free(&relay->gateways);
 	deadlines_free(&relay->deadlines);
 	free(relay->by_id);
 }
