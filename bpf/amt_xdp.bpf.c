@@ -369,17 +369,32 @@ int amt_egress(struct xdp_md *ctx)
 
 #define BULK_FRAMES 16 /* DEV_MAP_BULK_SIZE */
 
-struct net_device {
-	int ifindex;
+struct ns_common {
+	unsigned int inum;
 } __attribute__((preserve_access_index));
 
-/* Bulks without copies of ours: a gateway's datagrams, perhaps. */
+struct net {
+	struct ns_common ns;
+} __attribute__((preserve_access_index));
+
+typedef struct {
+	struct net *net;
+} __attribute__((preserve_access_index)) possible_net_t;
+
+struct net_device {
+	int ifindex;
+	possible_net_t nd_net;
+} __attribute__((preserve_access_index));
+
+/* Bulks without copies of ours: a gateway's datagrams, perhaps. Other namespaces have interfaces of
+ * the same index. */
 static __always_inline void count_decap_drops(const struct net_device *device, __u32 drops)
 {
 	const struct amt_config *conf = relay_config();
 
 	if (conf && conf->decap_ifindex &&
-	    conf->decap_ifindex == (__u32)BPF_CORE_READ(device, ifindex))
+	    conf->decap_ifindex == (__u32)BPF_CORE_READ(device, ifindex) &&
+	    conf->decap_netns == BPF_CORE_READ(device, nd_net.net, ns.inum))
 		count_add(AMT_COUNT_DECAP_XMIT_DROPS, drops);
 }
 

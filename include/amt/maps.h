@@ -24,7 +24,7 @@
 #include <amt/limit.h>
 #include <amt/wire.h>
 
-#define AMT_SCHEMA_VERSION 5
+#define AMT_SCHEMA_VERSION 6
 
 #define AMT_BLOCK_MEMBERS  32 /* members a block has room for; a block never changes its place */
 #define AMT_UPLINKS_MAX	   16 /* interfaces that copies can leave by */
@@ -103,7 +103,7 @@ struct amt_config {
 	__u8 decap_mac[6];	   /* source of the frames put in */
 	__u16 shield;		   /* which entry of `shield` is valid, plus 1; 0: no shield */
 	__u32 group_rate; /* kbit/s of inner datagrams that each group may have; 0: no limit */
-	__u32 reserved2;
+	__u32 decap_netns; /* inode of the network namespace that decap_ifindex is in */
 };
 
 /* `secrets`, array[2]: [0] current, [1] previous (root only). Written by amtd. */

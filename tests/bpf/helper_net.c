@@ -100,18 +100,30 @@ int net_peer_pid(void)
 	return peer;
 }
 
-int net_peer_socket(int domain, int type, int protocol)
+void net_peer_enter(void)
 {
 	char path[64];
-	int there, fd;
+	int there;
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)peer);
 	there = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(there >= 0);
 	assert_int_equal(setns(there, CLONE_NEWNET), 0);
-	fd = socket(domain, type | SOCK_CLOEXEC, protocol);
-	assert_int_equal(setns(own_namespace, CLONE_NEWNET), 0);
 	close(there);
+}
+
+void net_peer_leave(void)
+{
+	assert_int_equal(setns(own_namespace, CLONE_NEWNET), 0);
+}
+
+int net_peer_socket(int domain, int type, int protocol)
+{
+	int fd;
+
+	net_peer_enter();
+	fd = socket(domain, type | SOCK_CLOEXEC, protocol);
+	net_peer_leave();
 	assert_true(fd >= 0);
 	return fd;
 }

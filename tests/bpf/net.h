@@ -21,6 +21,9 @@ void net_peer(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int net_peer_pid(void);
 /* A descriptor that is open in the other namespace: socket(domain, type, protocol). */
 int net_peer_socket(int domain, int type, int protocol);
+/* The test itself is in the other namespace, until it comes back. */
+void net_peer_enter(void);
+void net_peer_leave(void);
 
 /* A veth pair: name here, peer there, both up, IPv6 without duplicate address detection. */
 void net_veth(const char *name, const char *peer);

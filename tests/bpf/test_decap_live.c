@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <bpf/bpf.h>
 #include <event2/event.h>
 #include "base/clock.h"
 #include "bpf/helper_packet.h"
@@ -304,6 +305,64 @@ static void ends(void **state)
 	assert_int_equal(receive(t.receiver, got, sizeof(got), 0), -1);
 }
 
+static uint64_t xmit_drops(void)
+{
+	uint64_t counters[AMT_DATA_COUNTERS_NUM];
+
+	assert_int_equal(datapath_counters(t.dp, counters), 0);
+	return counters[AMT_COUNT_DECAP_XMIT_DROPS];
+}
+
+/* An XDP program that redirects frames into an interface of the other namespace, where the driver
+ * drops them: the other end of the pair takes none as large. */
+static void drop_elsewhere(uint32_t ifindex, int frames)
+{
+	const struct bpf_insn redirect[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 1, .imm = (int)ifindex},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_redirect},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	uint8_t frame[1000] = {0};
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame),
+			    .repeat = frames, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+	int fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "elsewhere", "GPL", redirect,
+			       sizeof(redirect) / sizeof(redirect[0]), NULL),
+	    ret;
+
+	assert_true(fd >= 0);
+	net_peer("ip link add name far0 index %u type veth peer name far1", ifindex);
+	net_peer("ip link set far0 up");
+	net_peer("ethtool -K far1 gro on");
+	net_peer("ip link set far1 up mtu 600");
+	net_peer_enter();
+	ret = bpf_prog_test_run_opts(fd, &run);
+	net_peer_leave();
+	close(fd);
+	assert_int_equal(ret, 0);
+}
+
+/* What does not get into the pseudo-interface is counted; not what is dropped at an interface of
+ * the same index in another namespace. */
+static void drops(void **state)
+{
+	const struct packet_spec spec = {.payload = 1000};
+	struct pseudo_info info;
+	struct packet inner;
+
+	attach(DATAPATH_MODE_XDP);
+	tell();
+	net_run("ip link set amt0 mtu 600");
+	for (unsigned int i = 0; i < 5; i++)
+		send_data(false, &spec, &inner);
+	for (unsigned int i = 0; i < 200 && xmit_drops() < 5; i++)
+		usleep(10000);
+	assert_int_equal(xmit_drops(), 5);
+	pseudo_info(t.pseudo, &info);
+	drop_elsewhere(info.peer_ifindex, 64);
+	assert_int_equal(xmit_drops(), 5);
+}
+
 static void limits(void **state)
 {
 	struct datapath_decap_relay relay = relay_of(false);
@@ -361,6 +420,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(with_relay, setup, teardown),
 		cmocka_unit_test_setup_teardown(ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(drops, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits, setup, teardown),
 	};
 

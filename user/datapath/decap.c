@@ -232,6 +232,7 @@ int datapath_decap_target(struct datapath *dp, uint32_t peer_ifindex)
 	if (ret)
 		return ret;
 	dp->config.decap_ifindex = peer_ifindex;
+	dp->config.decap_netns = device_netns();
 	dp->config.decap_mtu = info.mtu;
 	memcpy(dp->config.decap_mac, mac, sizeof(mac));
 	return maps_write(&dp->maps, MAP_CONFIG, 0, &dp->config);
@@ -260,6 +261,7 @@ void decap_adopt(struct datapath *dp)
 	if (maps_read(&dp->maps, MAP_CONFIG, 0, &before))
 		return;
 	dp->config.decap_ifindex = before.decap_ifindex;
+	dp->config.decap_netns = before.decap_netns;
 	dp->config.decap_mtu = before.decap_mtu;
 	memcpy(dp->config.decap_mac, before.decap_mac, sizeof(before.decap_mac));
 }

@@ -10,6 +10,7 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -51,6 +52,13 @@ int device_mac(const char *name, uint8_t mac[6])
 	close(fd);
 	memcpy(mac, request.ifr_hwaddr.sa_data, 6);
 	return ret;
+}
+
+uint32_t device_netns(void)
+{
+	struct stat here;
+
+	return stat("/proc/self/ns/net", &here) ? 0 : (uint32_t)here.st_ino;
 }
 
 bool device_kernel_is_rt(void)

@@ -15,6 +15,8 @@ enum device_xmit { DEVICE_XMIT_UNKNOWN, DEVICE_XMIT_YES, DEVICE_XMIT_NO };
 enum device_xmit device_xdp_xmit(uint32_t ifindex);
 /* 0 or negative errno. */
 int device_mac(const char *name, uint8_t mac[6]);
+/* The inode by which the kernel knows this process's network namespace; 0: unknown. */
+uint32_t device_netns(void);
 /* A per-CPU cursor may be interleaved on PREEMPT_RT (design 4.3). */
 bool device_kernel_is_rt(void);
 
