@@ -153,7 +153,6 @@
 	X(GATEWAY_BAD_RELAY, "Advertisements of an address that no relay can have")              \
 	X(GATEWAY_BAD_QUERY, "Queries that carry no good IGMPv3 or MLDv2 general query")         \
 	X(GATEWAY_WRONG_PROTOCOL, "Queries for the other protocol than P asked for")             \
-	X(GATEWAY_QUERY_REWRITTEN, "MLD queries given a source that the host's stack takes")     \
 	X(GATEWAY_LIMIT, "Queries with L set")                                                   \
 	X(GATEWAY_ENDPOINT_CHANGED, "times that a relay saw us at another address or port")      \
 	X(GATEWAY_RELAY_FAILED, "relays and candidates given up for want of an answer")          \

@@ -102,7 +102,7 @@ struct amt_config {
 	__u32 decap_mtu;	   /* largest datagram that goes in there */
 	__u8 decap_mac[6];	   /* source of the frames put in */
 	__u16 shield;		   /* which entry of `shield` is valid, plus 1; 0: no shield */
-	__u32 group_rate; /* kbit/s of inner datagrams that each group may have; 0: no limit */
+	__u32 group_rate;  /* kbit/s of inner datagrams that each group may have; 0: no limit */
 	__u32 decap_netns; /* inode of the network namespace that decap_ifindex is in */
 };
 

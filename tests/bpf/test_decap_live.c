@@ -332,9 +332,10 @@ static void drop_elsewhere(uint32_t ifindex, int frames)
 
 	assert_true(fd >= 0);
 	net_peer("ip link add name far0 index %u type veth peer name far1", ifindex);
-	net_peer("ip link set far0 up");
+	/* the kernel looks at GRO when the other end comes up */
 	net_peer("ethtool -K far1 gro on");
 	net_peer("ip link set far1 up mtu 600");
+	net_peer("ip link set far0 up");
 	net_peer_enter();
 	ret = bpf_prog_test_run_opts(fd, &run);
 	net_peer_leave();

@@ -117,16 +117,11 @@ static inline void life_random(void *arg, void *buf, size_t len)
 	}
 }
 
-/* Nothing but a whole general query of that protocol gets to the host. */
-static inline void life_query(void *arg, bool mld, const struct query_params *params,
-			      const void *datagram, size_t len)
+/* What the host is asked can be said in a general query. */
+static inline void life_query(void *arg, bool mld, unsigned int robustness, unsigned int interval_s)
 {
-	struct query_params again;
-	bool mld_again;
-
-	assert(query_parse(datagram, len, &mld_again, &again) == (int)len);
-	assert(mld_again == mld && again.interval_s == params->interval_s);
-	assert(!mld || (again.source.bytes[0] == 0xfe && (again.source.bytes[1] & 0xc0) == 0x80));
+	assert(robustness >= 1 && robustness <= 7);
+	assert(interval_s >= 1 && interval_s <= query_interval_seconds(UINT8_MAX));
 }
 
 static inline void life_relay_changed(void *arg, const struct gateway_relay *relay)

@@ -37,15 +37,12 @@ static void house_random(void *arg, void *buf, size_t len)
 	}
 }
 
-static void house_query(void *arg, bool mld, const struct query_params *params,
-			const void *datagram, size_t len)
+static void house_query(void *arg, bool mld, unsigned int robustness, unsigned int interval_s)
 {
 	struct house *h = arg;
 
-	assert_true(len <= sizeof(h->query));
-	h->interval_s[mld] = params->interval_s;
-	memcpy(h->query, datagram, len);
-	h->query_len = len;
+	h->robustness[mld] = robustness;
+	h->interval_s[mld] = interval_s;
 	h->queries[mld]++;
 }
 

@@ -37,10 +37,8 @@ struct house {
 	struct letter post[POST_MAX]; /* sent and not yet looked at */
 	unsigned int nsent;	      /* in post */
 	int send_error;		      /* negative errno: nothing goes */
-	/* general queries for the host */
-	unsigned int queries[2], interval_s[2];
-	uint8_t query[128];
-	size_t query_len;
+	/* times that the host was asked, and what the last one said */
+	unsigned int queries[2], robustness[2], interval_s[2];
 	/* data is taken from */
 	bool tapped;
 	struct gateway_relay tap;

@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Membership Queries (RFC 7450 5.2.3.5.4): what is accepted, what it tells about the relay and
- * about our own endpoint, and its general query on the way to the host's stack.
+ * about our own endpoint, and that the host's stack is to be asked.
  */
 #include <string.h>
 #include "base/counters.h"
 #include "gateway/engine.h"
 #include "proto/query.h"
 
-#define INTERVAL_DEFAULT   125 /* R-111, for a QQIC of zero */
-#define ROBUSTNESS_DEFAULT 2   /* R-112, for a QRV of zero (RFC 3376 4.1.6) */
-
 /* A Query with its general query taken apart. */
 struct answer {
 	const struct amt_message *msg;
-	size_t len; /* of the datagram alone */
 	struct query_params params;
 	unsigned int which;
 };
@@ -25,7 +21,6 @@ static bool answer_read(const struct gateway *g, const struct amt_sockaddr *peer
 {
 	const struct cycle *cycle = g->link.cycle;
 	bool mld;
-	int len;
 
 	if (!g->link.known) {
 		counter_add(AMT_COUNT_GATEWAY_NOT_AWAITED, 1);
@@ -46,8 +41,7 @@ static bool answer_read(const struct gateway *g, const struct amt_sockaddr *peer
 		counter_add(AMT_COUNT_GATEWAY_NOT_AWAITED, 1);
 		return false;
 	}
-	len = query_parse(msg->datagram, msg->datagram_len, &mld, &out->params);
-	if (len < 0) { /* */
+	if (query_parse(msg->datagram, msg->datagram_len, &mld, &out->params) < 0) { /* */
 		counter_add(AMT_COUNT_GATEWAY_BAD_QUERY, 1);
 		return false;
 	}
@@ -56,7 +50,6 @@ static bool answer_read(const struct gateway *g, const struct amt_sockaddr *peer
 		return false;
 	}
 	out->msg = msg;
-	out->len = (size_t)len;
 	return true;
 }
 
@@ -78,9 +71,9 @@ static void save(struct gateway *g, uint64_t now, const struct answer *answer)
 
 	cycle->phase = CYCLE_ANSWERED;
 	cycle->interval_s =
-		answer->params.interval_s ? answer->params.interval_s : INTERVAL_DEFAULT;
+		answer->params.interval_s ? answer->params.interval_s : QUERY_INTERVAL_DEFAULT;
 	cycle->robustness =
-		answer->params.robustness ? answer->params.robustness : ROBUSTNESS_DEFAULT;
+		answer->params.robustness ? answer->params.robustness : QUERY_ROBUSTNESS_DEFAULT;
 	cycle->due = now + query_timer(g, cycle);
 	cycle->given = (struct credentials){
 		.valid = true,
@@ -160,34 +153,6 @@ static void link_up(struct gateway *g, uint64_t now)
 	absence_restart(g);
 }
 
-static bool is_link_local(const struct amt_addr *addr)
-{
-	return addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80;
-}
-
-/* Exactly the inner datagram (R-42). Any source is accepted (R-43), but host stacks want link-local
- * ones in MLD (RFC 3810 5.1.14): then the same query is put into a datagram that has one. */
-static void pass_on(struct gateway *g, const struct answer *answer)
-{
-	bool mld = answer->which == CYCLE_MLD;
-	struct query_params params = answer->params;
-	uint8_t buf[QUERY_MLD_LEN];
-	int len;
-
-	if (!mld || is_link_local(&params.source)) {
-		g->edge.query(g->edge.arg, mld, &answer->params, answer->msg->datagram,
-			      answer->len);
-		return;
-	}
-	addr_parse("fe80::1", &params.source);
-	params.robustness = g->link.cycle[CYCLE_MLD].robustness;
-	len = query_write(true, &params, buf, sizeof(buf));
-	if (len < 0)
-		return;
-	counter_add(AMT_COUNT_GATEWAY_QUERY_REWRITTEN, 1);
-	g->edge.query(g->edge.arg, true, &answer->params, buf, (size_t)len);
-}
-
 static bool relay_ecn(const struct gateway *g)
 {
 	return g->link.cycle[CYCLE_IGMP].given.ecn || g->link.cycle[CYCLE_MLD].given.ecn;
@@ -198,6 +163,7 @@ void query_receive(struct gateway *g, uint64_t now, const struct amt_sockaddr *p
 {
 	struct answer answer;
 	bool before = relay_ecn(g), was_up = g->link.up;
+	const struct cycle *cycle;
 
 	counter_add(AMT_COUNT_QUERY_RECEIVED, 1);
 	if (!answer_read(g, peer, msg, &answer))
@@ -213,5 +179,6 @@ void query_receive(struct gateway *g, uint64_t now, const struct amt_sockaddr *p
 		link_up(g, now);
 	if (!was_up || relay_ecn(g) != before)
 		link_tell(g);
-	pass_on(g, &answer);
+	cycle = &g->link.cycle[answer.which];
+	g->edge.query(g->edge.arg, answer.which == CYCLE_MLD, cycle->robustness, cycle->interval_s);
 }

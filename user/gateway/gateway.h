@@ -71,10 +71,9 @@ struct gateway_edge {
 	/* One UDP payload from our one port of the peer's family. 0, or negative errno. */
 	int (*send)(void *arg, const struct amt_sockaddr *peer, const void *buf, size_t len);
 	void (*random)(void *arg, void *buf, size_t len);
-	/* Puts a general query into the pseudo-interface; the host's stack answers it. params: what
-	 * the relay's own says. */
-	void (*query)(void *arg, bool mld, const struct query_params *params, const void *datagram,
-		      size_t len);
+	/* Asks the host's stack what is joined: a Query has come. Nothing of its datagram is passed
+	 * on but what it says of robustness and interval, in seconds (R-42, R-43). */
+	void (*query)(void *arg, bool mld, unsigned int robustness, unsigned int interval_s);
 	/* From now on data is taken from this relay and no other (NULL: from none). Comes again
 	 * when ecn changes. A relay that is being replaced stays until the new one has answered. */
 	void (*relay_changed)(void *arg, const struct gateway_relay *relay);

@@ -11,11 +11,10 @@
 #include <uthash.h>
 #include "base/clock.h"
 #include "proto/membership.h"
+#include "proto/query.h"
 #include "proto/report.h"
 
-#define GRACE_NS	   (10 * NSEC_PER_SEC) /* for a query that was lost once */
-#define DEFAULT_ROBUSTNESS 2
-#define DEFAULT_INTERVAL_S 125
+#define GRACE_NS (10 * NSEC_PER_SEC) /* for a query that was lost once */
 
 struct entry {
 	UT_hash_handle hh;
@@ -37,8 +36,8 @@ static const struct amt_prefix no_ssm;
 
 static uint64_t lifetime(unsigned int robustness, unsigned int interval_s)
 {
-	return (uint64_t)(robustness ? robustness : DEFAULT_ROBUSTNESS) *
-		       (interval_s ? interval_s : DEFAULT_INTERVAL_S) * NSEC_PER_SEC +
+	return (uint64_t)(robustness ? robustness : QUERY_ROBUSTNESS_DEFAULT) *
+		       (interval_s ? interval_s : QUERY_INTERVAL_DEFAULT) * NSEC_PER_SEC +
 	       GRACE_NS;
 }
 

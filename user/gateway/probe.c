@@ -45,8 +45,7 @@ static void edge_random(void *arg, void *buf, size_t len)
 		abort();
 }
 
-static void edge_query(void *arg, bool mld, const struct query_params *params, const void *datagram,
-		       size_t len)
+static void edge_query(void *arg, bool mld, unsigned int robustness, unsigned int interval_s)
 {
 	struct probe *probe = arg;
 

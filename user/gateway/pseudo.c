@@ -338,22 +338,16 @@ static int listen_to_peer(struct pseudo *pseudo, struct event_base *base, struct
 	return 0;
 }
 
-int pseudo_query(struct pseudo *pseudo, const void *datagram, size_t len)
+int pseudo_query(struct pseudo *pseudo, bool mld, unsigned int robustness, unsigned int interval_s)
 {
 	/* the kernel takes MLD queries from link-local sources only (RFC 3810 5.1.14) */
 	static const uint8_t link_local[16] = {0xfe, 0x80, [15] = 0x01};
+	struct query_params params = {.robustness = robustness, .interval_s = interval_s};
 	uint8_t buf[QUERY_MLD_LEN];
-	struct query_params params;
-	bool mld;
-	int ret = query_parse(datagram, len, &mld, &params);
+	int ret;
 
-	if (ret < 0)
-		return ret;
-	memset(&params.source, 0, sizeof(params.source));
 	if (mld)
 		params.source = addr_from_ipv6(link_local);
-	if (!params.robustness)
-		params.robustness = 2; /* RFC 3376 4.1.6, 8.1 */
 	ret = query_write(mld, &params, buf, sizeof(buf));
 	return ret < 0 ? ret : pseudo_inject(pseudo, buf, (size_t)ret);
 }

@@ -53,10 +53,9 @@ void pseudo_remove(struct pseudo *pseudo); /* and closes */
 /* Removes what an instance left behind without opening it; 0 also when there was nothing. */
 int pseudo_remove_leftover(const char *instance, const char *name, struct error *err);
 
-/* Asks the host's stack what is joined, as this general query (whole datagram) does; robustness and
- * interval are its own, the answer comes at once (R-76) whatever source and response time it has
- * (R-43). 0, -EINVAL for anything but a general query, or negative errno. */
-int pseudo_query(struct pseudo *pseudo, const void *datagram, size_t len);
+/* Asks the host's stack what is joined, by a general query with robustness 1..7 and interval; the
+ * answer comes at once (R-76). 0 or negative errno. */
+int pseudo_query(struct pseudo *pseudo, bool mld, unsigned int robustness, unsigned int interval_s);
 /* Puts a multicast datagram into amt0 as if received; octets behind its end are cut off (R-42). 0,
  * -EINVAL for what is no multicast datagram, or negative errno (-EMSGSIZE: over the MTU). */
 int pseudo_inject(struct pseudo *pseudo, const void *datagram, size_t len);

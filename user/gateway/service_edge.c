@@ -39,16 +39,15 @@ static void edge_random(void *arg, void *buf, size_t len)
 	}
 }
 
-static void edge_query(void *arg, bool mld, const struct query_params *params, const void *datagram,
-		       size_t len)
+static void edge_query(void *arg, bool mld, unsigned int robustness, unsigned int interval_s)
 {
 	struct gateway_service *service = arg;
 	int rc;
 
 	if (!service->pseudo)
 		return;
-	joined_set_timing(service->joined, mld, params->robustness, params->interval_s);
-	rc = pseudo_query(service->pseudo, datagram, len);
+	joined_set_timing(service->joined, mld, robustness, interval_s);
+	rc = pseudo_query(service->pseudo, mld, robustness, interval_s);
 	if (rc)
 		log_debug("the query did not get into the pseudo-interface: %s", strerror(-rc));
 }

@@ -72,18 +72,8 @@ int service_pseudo_open(struct gateway_service *service, struct error *err)
  * predecessor's programs have left meanwhile goes. */
 static void ask_host(struct gateway_service *service)
 {
-	struct query_params params = {.robustness = 2, .interval_s = 125};
-	uint8_t buf[QUERY_MLD_LEN];
-	int len, mld;
-
-	for (mld = 0; mld < 2; mld++) {
-		memset(&params.source, 0, sizeof(params.source));
-		if (mld)
-			addr_parse("fe80::1", &params.source);
-		len = query_write(mld, &params, buf, sizeof(buf));
-		if (len > 0)
-			pseudo_query(service->pseudo, buf, (size_t)len);
-	}
+	pseudo_query(service->pseudo, false, QUERY_ROBUSTNESS_DEFAULT, QUERY_INTERVAL_DEFAULT);
+	pseudo_query(service->pseudo, true, QUERY_ROBUSTNESS_DEFAULT, QUERY_INTERVAL_DEFAULT);
 }
 
 static void on_revive(evutil_socket_t fd, short what, void *arg)

@@ -5,10 +5,9 @@
 #include "proto/message.h"
 #include "proto/query.h"
 
-#define MESSAGE_MAX	 2048
-#define CYCLES		 2
-#define REPEAT_NS	 NSEC_PER_SEC /* unsolicited report interval */
-#define INTERVAL_DEFAULT 125	      /* for a QQIC of zero */
+#define MESSAGE_MAX 2048
+#define CYCLES	    2
+#define REPEAT_NS   NSEC_PER_SEC /* unsolicited report interval */
 
 static void send_message(struct gateway *gw, const struct amt_sockaddr *to,
 			 const struct amt_message *msg)
@@ -267,7 +266,7 @@ static void take_query(struct gateway *gw, uint64_t now, const struct amt_sockad
 	cycle->robustness = params.robustness;
 	cycle->interval_s = gw->options->refresh_s ? gw->options->refresh_s : params.interval_s;
 	if (cycle->interval_s == 0)
-		cycle->interval_s = INTERVAL_DEFAULT;
+		cycle->interval_s = QUERY_INTERVAL_DEFAULT;
 	cycle->due = now + cycle->interval_s * NSEC_PER_SEC;
 	gw->counts.queries++;
 	gw->counts.limited += msg->limit;

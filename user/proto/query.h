@@ -15,6 +15,10 @@
 #define QUERY_IGMP_LEN AMT_QUERY_IGMP_LEN
 #define QUERY_MLD_LEN  AMT_QUERY_MLD_LEN
 
+/* For a QQIC and a QRV of zero (R-111, R-112, RFC 3376 4.1.6). */
+#define QUERY_INTERVAL_DEFAULT	 125
+#define QUERY_ROBUSTNESS_DEFAULT 2
+
 struct query_params {
 	struct amt_addr source;	 /* any: 0.0.0.0; MLD wants link-local */
 	unsigned int robustness; /* QRV, 1..7 */
