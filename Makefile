@@ -76,6 +76,7 @@ run: ## the whole way, live: source, relay, gateways; STREAM=FILE streams a file
 test: ## unit, BPF and end-to-end tests, with sanitizers; ONLY='pattern ...' chooses
 	@scripts/setup test
 	@$(MAKE) -j"$$(nproc)" --no-print-directory SANITIZE=1 tests
+	@$(MAKE) -j"$$(nproc)" --no-print-directory programs $(E2E)
 	@tests/run build/asan $(ONLY)
 
 test-vm: ## BPF, paths, the kernel's own AMT driver on Debian's kernels; KERNELS="6.1 6.12 7" chooses

@@ -16,6 +16,7 @@ net_begin() { # net_begin BUILD
 	instance=$net_id
 	net_names=()
 	relay_pid=
+	net_patience=20 # seconds that an amtd may take to start
 	net_dir=$(mktemp -d "${TMPDIR:-/tmp}/$net_id.XXXXXX")
 	relay_log=$net_dir/amtd.log
 	trap net_end EXIT
@@ -176,7 +177,7 @@ relay_start() {
 	# shellcheck disable=SC2046
 	$(where "$name") "$build/amtd" -n -i "$instance" "${options[@]}" >>"$relay_log" 2>&1 &
 	relay_pid=$!
-	wait_for 20 ctl status && return 0
+	wait_for "$net_patience" ctl status && return 0
 	echo "amtd did not start:" >&2
 	tail -n 5 "$relay_log" >&2
 	return 1

@@ -16,6 +16,11 @@ source "$e2e_top/scripts/netns.sh"
 net_begin "${AMT_BUILD:-$e2e_top/build}"
 e2e_patience=30 # seconds that a tool of the test may take to start
 e2e_passed=0 e2e_failed=0 e2e_skipped=0
+if [ -n "${AMT_TEST_VALGRIND:-}" ]; then
+	# shellcheck source=lib_valgrind.sh
+	source "$e2e_top/tests/e2e/lib_valgrind.sh"
+	valgrind_begin
+fi
 
 for e2e_tool in jq tshark dumpcap; do
 	command -v "$e2e_tool" >/dev/null || net_die "$e2e_tool is missing; run scripts/setup test"
@@ -87,6 +92,7 @@ case_end() {
 		echo "not ok amtd is clean under sanitizers: $(grep -m1 -E 'ERROR|runtime' "$relay_log")"
 		e2e_failed=$((e2e_failed + 1))
 	fi
+	[ -z "${AMT_TEST_VALGRIND:-}" ] || valgrind_judge
 }
 
 not() { # not COMMAND...

@@ -23,7 +23,7 @@ uint32_t map_id_of(int map_fd)
 
 int program_uses_map(uint32_t program_id, uint32_t map_id)
 {
-	__u32 ids[PROGRAM_MAPS_MAX], i, length;
+	__u32 ids[PROGRAM_MAPS_MAX] = {0}, i, length;
 	struct bpf_prog_info info = {.nr_map_ids = PROGRAM_MAPS_MAX, .map_ids = (uintptr_t)ids};
 	int fd = bpf_prog_get_fd_by_id(program_id);
 	int uses = 0;

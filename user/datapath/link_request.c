@@ -105,7 +105,7 @@ static int on_link(const struct nlmsghdr *answer, void *arg)
 
 int link_get(const char *name, struct link_info *info)
 {
-	char buf[MNL_NLMSG_HDRLEN + 256];
+	char buf[MNL_NLMSG_HDRLEN + 256] = {0};
 	struct nlmsghdr *request = link_request(buf, RTM_GETLINK, 0, 0);
 	int ret;
 
@@ -127,7 +127,7 @@ static void put_veth_end(struct nlmsghdr *request, const char *name, uint32_t mt
 
 int link_make_veth(const char *name, const char *peer, uint32_t mtu, uint32_t queues)
 {
-	char buf[1024];
+	char buf[1024] = {0};
 	struct nlmsghdr *request = link_request(buf, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
 	struct nlattr *info, *data, *other;
 
@@ -146,7 +146,7 @@ int link_make_veth(const char *name, const char *peer, uint32_t mtu, uint32_t qu
 
 int link_set_up(uint32_t ifindex)
 {
-	char buf[MNL_NLMSG_HDRLEN + 64];
+	char buf[MNL_NLMSG_HDRLEN + 64] = {0};
 	struct nlmsghdr *request = link_request(buf, RTM_NEWLINK, 0, ifindex);
 	struct ifinfomsg *link = mnl_nlmsg_get_payload(request);
 
@@ -156,7 +156,7 @@ int link_set_up(uint32_t ifindex)
 
 int link_delete(uint32_t ifindex)
 {
-	char buf[MNL_NLMSG_HDRLEN + 64];
+	char buf[MNL_NLMSG_HDRLEN + 64] = {0};
 
 	return ask(NETLINK_ROUTE, link_request(buf, RTM_DELLINK, 0, ifindex), NULL, NULL);
 }
@@ -171,7 +171,7 @@ static int on_filter(const struct nlmsghdr *answer, void *arg)
 
 static int count_filters(uint32_t ifindex, uint32_t parent, unsigned int *filters)
 {
-	char buf[MNL_NLMSG_HDRLEN + 64];
+	char buf[MNL_NLMSG_HDRLEN + 64] = {0};
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buf);
 	struct tcmsg *tc;
 
@@ -240,7 +240,7 @@ static int on_features(const struct nlmsghdr *answer, void *arg)
 
 int link_xdp_features(uint32_t ifindex, uint64_t *bits)
 {
-	char buf[MNL_NLMSG_HDRLEN + 128];
+	char buf[MNL_NLMSG_HDRLEN + 128] = {0};
 	struct nlmsghdr *request = genl_request(buf, GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
 	struct features features = {0};
 	uint16_t family = 0;

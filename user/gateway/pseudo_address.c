@@ -88,7 +88,7 @@ static void on_address(void *arg, const struct nlmsghdr *message)
 
 static int find(struct rtnl *rtnl, uint32_t ifindex, struct found *found)
 {
-	char buf[REQUEST_ROOM];
+	char buf[REQUEST_ROOM] = {0};
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buf);
 	struct ifaddrmsg *header;
 
@@ -114,7 +114,7 @@ static void put_addr(struct nlmsghdr *request, uint16_t type, const struct amt_a
 static int change(struct rtnl *rtnl, uint16_t type, uint32_t ifindex,
 		  const struct amt_prefix *prefix)
 {
-	char buf[REQUEST_ROOM];
+	char buf[REQUEST_ROOM] = {0};
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buf);
 	bool ipv4 = addr_is_ipv4(&prefix->addr), add = type == RTM_NEWADDR;
 	struct ifaddrmsg *header;
@@ -231,7 +231,7 @@ static struct nlmsghdr *route_request(char *buf, uint16_t type, bool ipv6, uint3
 
 static int route_set(struct rtnl *rtnl, bool ipv6, uint32_t ifindex, uint32_t metric)
 {
-	char buf[REQUEST_ROOM];
+	char buf[REQUEST_ROOM] = {0};
 	struct nlmsghdr *request = route_request(buf, RTM_DELROUTE, ipv6, ifindex);
 	int err = rtnl_request(rtnl, request, NULL, NULL);
 

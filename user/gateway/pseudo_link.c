@@ -116,7 +116,7 @@ static int get(struct rtnl *rtnl, struct nlmsghdr *request, struct pseudo_link *
 
 int pseudo_link_get(struct rtnl *rtnl, const char *name, struct pseudo_link *out)
 {
-	char buf[REQUEST_ROOM];
+	char buf[REQUEST_ROOM] = {0};
 	struct nlmsghdr *request = link_request(buf, RTM_GETLINK, 0, 0);
 
 	mnl_attr_put_strz(request, IFLA_IFNAME, name);
@@ -125,7 +125,7 @@ int pseudo_link_get(struct rtnl *rtnl, const char *name, struct pseudo_link *out
 
 int pseudo_link_get_index(struct rtnl *rtnl, uint32_t ifindex, struct pseudo_link *out)
 {
-	char buf[REQUEST_ROOM];
+	char buf[REQUEST_ROOM] = {0};
 
 	return get(rtnl, link_request(buf, RTM_GETLINK, 0, ifindex), out);
 }
@@ -134,7 +134,7 @@ int pseudo_link_get_index(struct rtnl *rtnl, uint32_t ifindex, struct pseudo_lin
 
 int pseudo_link_alias(struct rtnl *rtnl, uint32_t ifindex, const char *alias)
 {
-	char buf[REQUEST_ROOM];
+	char buf[REQUEST_ROOM] = {0};
 	struct nlmsghdr *request = link_request(buf, RTM_NEWLINK, 0, ifindex);
 
 	mnl_attr_put_str(request, IFLA_IFALIAS, alias);
@@ -143,7 +143,7 @@ int pseudo_link_alias(struct rtnl *rtnl, uint32_t ifindex, const char *alias)
 
 int pseudo_link_mtu(struct rtnl *rtnl, uint32_t ifindex, uint32_t mtu)
 {
-	char buf[REQUEST_ROOM];
+	char buf[REQUEST_ROOM] = {0};
 	struct nlmsghdr *request = link_request(buf, RTM_NEWLINK, 0, ifindex);
 
 	mnl_attr_put_u32(request, IFLA_MTU, mtu);
@@ -152,7 +152,7 @@ int pseudo_link_mtu(struct rtnl *rtnl, uint32_t ifindex, uint32_t mtu)
 
 int pseudo_link_up(struct rtnl *rtnl, uint32_t ifindex, bool arp)
 {
-	char buf[REQUEST_ROOM];
+	char buf[REQUEST_ROOM] = {0};
 	struct nlmsghdr *request = link_request(buf, RTM_NEWLINK, 0, ifindex);
 	struct ifinfomsg *link = mnl_nlmsg_get_payload(request);
 
@@ -163,7 +163,7 @@ int pseudo_link_up(struct rtnl *rtnl, uint32_t ifindex, bool arp)
 
 int pseudo_link_no_autoconf(struct rtnl *rtnl, uint32_t ifindex)
 {
-	char buf[REQUEST_ROOM];
+	char buf[REQUEST_ROOM] = {0};
 	struct nlmsghdr *request = link_request(buf, RTM_NEWLINK, 0, ifindex);
 	struct nlattr *families = mnl_attr_nest_start(request, IFLA_AF_SPEC);
 	struct nlattr *ipv6 = mnl_attr_nest_start(request, AF_INET6);

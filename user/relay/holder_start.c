@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,6 +71,21 @@ static int listen_socket(const char *instance, struct error *err)
 	return fd;
 }
 
+/* By name: under a tool that runs amtd, such as valgrind, the link itself is the tool. Where the
+ * file was replaced (an upgrade), the name leads nowhere, and the link to what runs here. */
+static void exec_self(char **argv)
+{
+	static const char self[] = "/proc/self/exe";
+	char path[PATH_MAX];
+	ssize_t len = readlink(self, path, sizeof(path) - 1);
+
+	if (len > 0) {
+		path[len] = 0;
+		execv(path, argv);
+	}
+	execv(self, argv);
+}
+
 /* In the child: nothing of amtd's is kept but the listening socket. */
 static void become_holder(const char *instance, int listening)
 {
@@ -87,7 +103,7 @@ static void become_holder(const char *instance, int listening)
 	case -1:
 		_exit(1);
 	case 0:
-		execv("/proc/self/exe", argv);
+		exec_self(argv);
 		_exit(1);
 	}
 	_exit(0);
