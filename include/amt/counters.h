@@ -119,6 +119,9 @@
 	X(TUNNEL_EXPIRED, "tunnels ended by their timer")                                       \
 	X(TUNNEL_LEFT, "tunnels ended because their last subscription went")                    \
 	X(TUNNEL_FORBIDDEN, "tunnels ended because a reload no longer permits them")            \
+	X(TUNNEL_UNREACHABLE, "tunnels ended by ICMP errors in a row (R-95)")                   \
+	X(DATA_UNREACHABLE, "ICMP unreachable errors about Multicast Data to a tunnel")         \
+	X(UNREACHABLE_IGNORED, "ICMP unreachable errors about nothing that went to a tunnel")   \
 	X(MEMBERSHIP_EXPIRED, "subscriptions ended by their timer")                             \
 	X(SECRET_ROTATED, "new secrets")                                                        \
 	X(UPSTREAM_JOIN_FAILED, "upstream joins that the host stack refused")                   \

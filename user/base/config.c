@@ -55,6 +55,7 @@ static const struct config_key relay_keys[] = {
 	NUMBER("max-group-rate", max_group_rate, "0", 0, 400000000),
 	NUMBER("max-tunnel-rate", max_tunnel_rate, "0", 0, 400000000),
 	NUMBER("amplification", amplification, "4", 0, 100),
+	NUMBER("unreachable-limit", unreachable_limit, "60", 0, 65535),
 	BOOLEAN("shield", shield, "true"),
 	WORD("ttl", ttl, "decrement", "decrement keep"),
 	OTHER(DSCP, "dscp", dscp, "copy", 0, 63),

@@ -39,6 +39,7 @@ struct config_relay {
 	unsigned int max_tunnels, max_tunnels_per_address, max_groups_per_tunnel;
 	unsigned int max_sources_per_group, max_channels, max_blocks, max_nexthops;
 	unsigned int requests_per_second, requests_burst, amplification;
+	unsigned int unreachable_limit;
 	bool shield;
 	unsigned int max_group_rate, max_tunnel_rate; /* kbit/s */
 	struct config_prefixes permit_groups, permit_gateways, ssm_range;

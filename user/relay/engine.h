@@ -38,6 +38,8 @@ struct tunnel {
 	bool ecn;
 	bool ending; /* nothing is added to it; what it had joined goes step by step */
 	__be16 relay_port;
+	uint16_t unreachable;	    /* seconds with ICMP errors since the last Update */
+	uint8_t unreachable_second; /* of the last one, low bits */
 };
 
 struct relay {

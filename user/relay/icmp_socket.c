@@ -9,25 +9,39 @@
 #include <unistd.h>
 #include "base/counters.h"
 
+/* They are read once a second: what finds no room until then is lost. */
+static void make_room(int fd)
+{
+	static const int room = 1 << 20;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)))
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+}
+
 static int open_ipv4(void)
 {
-	struct icmp_filter none = {.data = ~0u};
+	struct icmp_filter others = {.data = ~(1u << ICMP_DEST_UNREACH)};
 	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP);
 
-	if (fd >= 0)
-		setsockopt(fd, SOL_RAW, ICMP_FILTER, &none, sizeof(none));
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	(void)setsockopt(fd, SOL_RAW, ICMP_FILTER, &others, sizeof(others));
+	make_room(fd);
+	return fd;
 }
 
 static int open_ipv6(void)
 {
-	struct icmp6_filter none;
+	struct icmp6_filter others;
 	int fd = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMPV6);
 
-	ICMP6_FILTER_SETBLOCKALL(&none);
-	if (fd >= 0)
-		setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &none, sizeof(none));
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	ICMP6_FILTER_SETBLOCKALL(&others);
+	ICMP6_FILTER_SETPASS(ICMP6_DST_UNREACH, &others);
+	(void)setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &others, sizeof(others));
+	make_room(fd);
+	return fd;
 }
 
 int icmp_socket_open(struct icmp_socket *icmp)
@@ -61,4 +75,18 @@ void icmp_socket_send(const struct icmp_socket *icmp, const struct amt_addr *to,
 
 	if (fd < 0 || sendto(fd, buf, len, 0, (struct sockaddr *)&native, native_len) < 0)
 		counter_add(AMT_COUNT_SEND_FAILED, 1);
+}
+
+const void *icmp_socket_receive(const struct icmp_socket *icmp, bool ipv6, void *buf, size_t *len)
+{
+	ssize_t n = recv(ipv6 ? icmp->ipv6 : icmp->ipv4, buf, ICMP_MESSAGE_MAX, 0);
+	const uint8_t *message = buf;
+	size_t header = 0;
+
+	if (n < 0)
+		return NULL;
+	if (!ipv6 && n) /* IPv4 raw sockets, and they alone, give the header too */
+		header = (size_t)(message[0] & 0x0f) * 4;
+	*len = (size_t)n > header ? (size_t)n - header : 0;
+	return message + header;
 }

@@ -35,6 +35,7 @@ void relay_options_set(struct relay_options *options, const struct config_relay 
 		.max_group_rate = config->max_group_rate,
 		.max_tunnel_rate = config->max_tunnel_rate,
 		.amplification = config->amplification,
+		.unreachable_limit = config->unreachable_limit,
 		.permit_groups = config->permit_groups.list,
 		.npermit_groups = config->permit_groups.n,
 		.permit_gateways = config->permit_gateways.list,

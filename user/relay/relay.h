@@ -39,8 +39,9 @@ struct relay_options {
 	unsigned int requests_per_second; /* per source address; 0: no limit */
 	unsigned int requests_burst;
 	unsigned int max_group_rate; /* kbit/s, of a group that was not measured yet; 0: no limit */
-	unsigned int max_tunnel_rate; /* kbit/s of all that a tunnel has joined; 0: no limit */
-	unsigned int amplification;   /* octets out for an octet in; 0: no bound */
+	unsigned int max_tunnel_rate;	/* kbit/s of all that a tunnel has joined; 0: no limit */
+	unsigned int amplification;	/* octets out for an octet in; 0: no bound */
+	unsigned int unreachable_limit; /* seconds with ICMP errors in a row; 0: no limit */
 	const struct amt_prefix *permit_groups; /* NULL: all but link-local */
 	unsigned int npermit_groups;
 	const struct amt_prefix *permit_gateways; /* NULL: all */
@@ -97,6 +98,10 @@ void relay_remove_address(struct relay *relay, const struct amt_addr *addr);
 /* One UDP payload that peer sent to local. Everything that can be wrong with it is counted. */
 void relay_receive(struct relay *relay, uint64_t now, const struct amt_sockaddr *local,
 		   const struct amt_sockaddr *peer, const void *buf, size_t len);
+
+/* An ICMP error says that Multicast Data from local did not reach the gateway. */
+void relay_unreachable(struct relay *relay, uint64_t now, const struct amt_sockaddr *local,
+		       const struct amt_sockaddr *gateway);
 
 /* Timers: acts on what is due at now, returns the next deadline. Bounded work a call; a deadline
  * in the past means: call again soon. */

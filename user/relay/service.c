@@ -61,6 +61,8 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	if (++service->seconds % ADDRESSES_SECONDS == 0 && service_addresses_sync(service, &err))
 		log_debug("%s", err.text);
 	service_shield_sync(service);
+	service_unreachable(service);
+	tick(service); /* a tunnel may have begun to end */
 }
 
 static int timers_open(struct relay_service *service, struct error *err)

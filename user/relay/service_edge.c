@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The engine's edge made of the real parts: sockets, the packet path's tunnels and secrets,
- * getrandom(2); and the slow path of datagrams that are too big.
+ * getrandom(2); the slow path of datagrams that are too big; and ICMP errors about our data.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +10,11 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/log.h"
+#include "relay/icmp_unreachable.h"
 #include "relay/service_state.h"
+
+/* Of each family, however many come: a flood of them costs a few ms of each second. */
+#define UNREACHABLE_A_SECOND 2048
 
 static void edge_send(void *arg, const struct amt_sockaddr *local, const struct amt_sockaddr *peer,
 		      const void *buf, size_t len)
@@ -158,8 +162,8 @@ int service_too_big_open(struct relay_service *service, struct error *err)
 		return error_set(err, -ENOMEM, "relay: no memory");
 	rc = icmp_socket_open(&service->icmp);
 	if (rc)
-		log_warning("no raw socket (%s): sources of too big datagrams are not told; amtd "
-			    "needs CAP_NET_RAW",
+		log_warning("no raw socket (%s): sources of too big datagrams are not told, nor "
+			    "does amtd hear of unreachable gateways; it needs CAP_NET_RAW",
 			    strerror(-rc));
 	return 0;
 }
@@ -199,4 +203,31 @@ void service_too_big(void *arg, uint32_t set, uint32_t ifindex, const void *data
 	datapath_set_members(service->datapath, set, add_target, service);
 	too_big_datagram(service->too_big, clock_now(), datagram, length, service->targets,
 			 service->ntargets);
+}
+
+/* ---- gateways that cannot be reached ---- */
+
+static void read_unreachable(struct relay_service *service, bool ipv6)
+{
+	struct amt_sockaddr relay, gateway;
+	uint8_t buf[ICMP_MESSAGE_MAX];
+	const void *message;
+	unsigned int n;
+	size_t len;
+
+	for (n = 0; n < UNREACHABLE_A_SECOND; n++) {
+		message = icmp_socket_receive(&service->icmp, ipv6, buf, &len);
+		if (!message)
+			return;
+		if (icmp_unreachable_parse(ipv6, message, len, &relay, &gateway))
+			relay_unreachable(service->relay, clock_now(), &relay, &gateway);
+		else
+			counter_add(AMT_COUNT_UNREACHABLE_IGNORED, 1);
+	}
+}
+
+void service_unreachable(struct relay_service *service)
+{
+	read_unreachable(service, false);
+	read_unreachable(service, true);
 }

@@ -87,6 +87,8 @@ void service_random(void *arg, void *buf, size_t len);
 void service_too_big(void *arg, uint32_t set, uint32_t ifindex, const void *datagram,
 		     uint32_t length);
 int service_too_big_open(struct relay_service *service, struct error *err);
+/* Once a second: what ICMP says of gateways that our data does not reach. */
+void service_unreachable(struct relay_service *service);
 /* With the configuration of now. */
 void service_too_big_reload(struct relay_service *service);
 

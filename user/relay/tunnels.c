@@ -248,6 +248,7 @@ void tunnel_settle(struct relay *relay, struct tunnel *tunnel, uint64_t now)
 		return;
 	}
 	tunnel->last_update_ns = now;
+	tunnel->unreachable = 0;
 	tunnel->expires_ns = now + relay->gmi_ns;
 	relay->edge.tunnel_set_expiry(relay->edge.arg, tunnel->id, tunnel->expires_ns);
 	/* Usually the deadline has moved away: then it stays in its place until it comes up */
