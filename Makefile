@@ -51,7 +51,7 @@ BENCH_SKEL := $(patsubst tests/bench/%.bpf.c,$(O)/skel/%.skel.h,$(wildcard tests
 FUZZ     := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_HELPERS = $(patsubst %.c,$(O)/%.o,$(wildcard tests/$(1)/helper_*.c))
 
-.PHONY: all help programs tests setup run test test-vm bench check format fuzz clean install uninstall
+.PHONY: all help programs tests setup run test test-vm bench bench-vm check format fuzz clean install uninstall
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -89,6 +89,11 @@ bench: ## measure, as ratios in one run; JSON=FILE writes the figures, SECTIONS=
 	@$(MAKE) -j"$$(nproc)" --no-print-directory programs $(BENCH)
 	@tests/bench/run $(if $(JSON),--json '$(JSON)') $(if $(SECTIONS),--sections '$(SECTIONS)') \
 		$(BENCH_FLAGS)
+
+bench-vm: ## instructions for each copy in a guest, beside the kernel's own AMT driver; JSON=FILE too
+	@scripts/setup vm
+	@$(MAKE) -j"$$(nproc)" --no-print-directory programs $(BENCH)
+	@tests/vm/bench $(if $(JSON),--json '$(JSON)')
 
 check: ## format, shellcheck, cppcheck, man pages
 	@scripts/setup check

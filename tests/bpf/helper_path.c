@@ -473,15 +473,33 @@ int path_run(struct path *path, int ifindex, const struct packet *in, uint8_t *o
 	return options.retval;
 }
 
+/* All that comes in is sent out by a link; where that cannot be, the run fails. */
+static int redirect_program(int ifindex)
+{
+	const struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 1, .imm = ifindex},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = 0},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_redirect},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "redirect", "GPL", insns, 4, NULL);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* By way of up1, not straight into the program: before Linux 6.3 the kernel looks for a live
+ * frame's data 40 octets before it when it makes clones. From up1 it comes as from any driver. */
 void path_live(struct path *path, const struct packet *in, unsigned int number)
 {
-	struct xdp_md context = {.data_end = in->length, .ingress_ifindex = path->up0};
+	struct xdp_md context = {.data_end = in->length};
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = in->frame, .data_size_in = in->length,
 		    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = number,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = 64);
+	int program = redirect_program(path->up1);
 
-	assert_int_equal(
-		bpf_prog_test_run_opts(bpf_program__fd(path->xdp->progs.amt_ingress), &options), 0);
+	assert_int_equal(bpf_prog_test_run_opts(program, &options), 0);
+	close(program);
 }
 
 void path_send(struct path *path, const struct packet *packet)

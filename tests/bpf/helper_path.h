@@ -74,7 +74,7 @@ struct amt_group_counters path_group_counters(struct path *path, uint32_t id);
  * afterwards. */
 int path_run(struct path *path, int ifindex, const struct packet *in, uint8_t *out,
 	     uint32_t *out_length);
-/* The same with frames that live: number of them, in polls of 64. */
+/* Frames into up0, number of them, in polls of 64. */
 void path_live(struct path *path, const struct packet *in, unsigned int number);
 void path_send(struct path *path, const struct packet *packet);
 /* The next frame that came out of an uplink; 0: none for `wait` milliseconds. */

@@ -216,8 +216,8 @@ static void test_drops_counted(void **state)
 	assert_int_equal(path_counter(&path, AMT_COUNT_COPIES_OUT), 64 * 16);
 }
 
-/* A program of somebody else's that broadcasts 16 times to our uplink, with or without our egress
- * program in its devmap. */
+/* A program of somebody else's, in the place of ours, that broadcasts 16 times to our uplink, with
+ * or without our egress program in its devmap. */
 static void foreign_run(int egress, unsigned int packets)
 {
 	struct bpf_devmap_val value = {.ifindex = path.uplink[0], .bpf_prog.fd = egress};
@@ -233,20 +233,18 @@ static void foreign_run(int egress, unsigned int packets)
 		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_redirect_map},
 		{.code = BPF_JMP | BPF_EXIT},
 	};
+	int ours = bpf_program__fd(path.xdp->progs.amt_ingress);
 	int program = bpf_prog_load(BPF_PROG_TYPE_XDP, "foreign", "GPL", insns, 6, NULL);
 	struct packet packet;
-	struct xdp_md context = {.ingress_ifindex = path.up0};
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet.frame, .ctx_in = &context,
-		    .ctx_size_in = sizeof(context), .repeat = packets,
-		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = packets);
 
 	assert_true(map >= 0);
 	assert_true(program >= 0);
 	for (uint32_t i = 0; i < 16; i++)
 		assert_int_equal(bpf_map_update_elem(map, &i, &value, 0), 0);
+	assert_int_equal(bpf_xdp_attach(path.up0, program, XDP_FLAGS_DRV_MODE, NULL), 0);
 	packet_build(&packet, &(struct packet_spec){.payload = 100});
-	options.data_size_in = context.data_end = packet.length;
-	assert_int_equal(bpf_prog_test_run_opts(program, &options), 0);
+	path_live(&path, &packet, packets);
+	assert_int_equal(bpf_xdp_attach(path.up0, ours, XDP_FLAGS_DRV_MODE, NULL), 0);
 	close(program);
 	close(map);
 }

@@ -127,6 +127,15 @@ static uint64_t when_seen(enum record_type type, const char *group, const char *
 	return 0;
 }
 
+static unsigned int count_seen(enum record_type type)
+{
+	unsigned int count = 0, i;
+
+	for (i = 0; i < nseen; i++)
+		count += seen[i].type == type;
+	return count;
+}
+
 static uint64_t await_record(enum record_type type, const char *group, const char *source)
 {
 	uint64_t end = clock_now() + 2 * NSEC_PER_SEC;
@@ -428,9 +437,9 @@ static void test_leftovers(void **state)
 	assert_int_equal(pseudo_remove_leftover("test", "amt0", &failure), 0);
 	assert_int_equal(pseudo_remove_leftover("test", "amt0", &failure), 0);
 	assert_int_equal(net_ifindex("amt0"), 0);
-	/* moved into a container: not to be taken away from it */
+	/* moved into a container: not to be taken away from it (renamed while down: Linux 6.1) */
 	open_pseudo();
-	net_run("ip link set amt0 name other");
+	net_run("ip link set amt0 down; ip link set amt0 name other");
 	pseudo_close(pseudo);
 	pseudo = NULL;
 	assert_int_equal(pseudo_open(&pseudo, &options, base, &failure), -EEXIST);
@@ -530,6 +539,7 @@ static void test_thousand_groups_are_answered(void **state)
 {
 	unsigned int i;
 	char group[32];
+	uint64_t end;
 	int fd = program(AF_INET, 5000);
 
 	net_run("sysctl -qw net.ipv4.igmp_max_memberships=2000");
@@ -540,8 +550,11 @@ static void test_thousand_groups_are_answered(void **state)
 	settle(1500); /* the repetitions are over */
 	forget_seen();
 	ask(false);
-	settle(300);
-	assert_int_equal(nseen, 1000);
+	end = clock_now() + 30 * NSEC_PER_SEC; /* a slow machine */
+	while (count_seen(RECORD_IS_EX) < 1000 && clock_now() < end)
+		turn_loop(5);
+	settle(100); /* and no more */
+	assert_int_equal(count_seen(RECORD_IS_EX), 1000);
 	assert_int_equal(nbad, 0);
 }
 
