@@ -253,7 +253,7 @@ struct {
 	__type(value, struct amt_shield_link);
 } shield_links SEC(".maps");
 
-/* address of ours -> the address to advertise. Written by amtd. */
+/* address of ours -> the address to advertise, if amtd listens there. Written by amtd. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, AMT_SHIELD_ADDRESSES_MAX);
@@ -261,11 +261,11 @@ struct {
 	__type(value, struct amt_shield_address);
 } shield_addresses SEC(".maps");
 
-/* prefix -> 1: gateways that are permitted, if not all are. Written by amtd. */
+/* list, prefix -> 1: gateways that are permitted, if not all are. Written by amtd. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, AMT_SHIELD_PERMITTED_MAX);
+	__uint(max_entries, 2 * AMT_SHIELD_PERMITTED_MAX); /* of each list */
 	__type(key, struct amt_shield_prefix);
 	__type(value, __u32);
 } shield_permitted SEC(".maps");

@@ -21,7 +21,8 @@
 #define le64(word) ((__u64)__builtin_bswap64(word))
 #endif
 
-#define MAC_MASK ((1ull << 8 * AMT_MAC_LEN) - 1)
+#define MAC_MASK       ((1ull << 8 * AMT_MAC_LEN) - 1)
+#define MAC_SHORT_MASK ((1ull << 8 * AMT_MAC_SHORT_LEN) - 1)
 
 /* What a MAC is over, but for the E flag: the three words of the input. A MAC is a number here: its
  * octets from the lowest on. */
@@ -65,14 +66,15 @@ static __noinline __u64 mac_compute(const struct amt_secret *secret, const struc
 	return amt_sip_end(&sip, 0, AMT_MAC_INPUT_LEN) & MAC_MASK;
 }
 
-/* Whether the MAC is right under this secret, with E off or on (R-106). Always computes both: the
- * time tells nothing (R-163). */
+/* Whether the MAC is right under this secret, with E off or on (R-106), as far as the mask goes.
+ * Always computes both: the time tells nothing (R-163). */
 static __always_inline bool mac_matches(const struct amt_secret *secret,
-					const struct mac_input *input, __u64 mac)
+					const struct mac_input *input, __u64 mac, __u64 mask)
 {
-	__u64 without = mac_compute(secret, input, 0), with = mac_compute(secret, input, 1);
+	__u64 without = mac_compute(secret, input, 0) ^ mac;
+	__u64 with = mac_compute(secret, input, 1) ^ mac;
 
-	return (without == mac) | (with == mac);
+	return !(without & mask) | !(with & mask);
 }
 
 static __always_inline const struct amt_secret *mac_secret(__u32 index)
@@ -82,19 +84,20 @@ static __always_inline const struct amt_secret *mac_secret(__u32 index)
 	return secret && secret->installed_ns ? secret : NULL;
 }
 
-/* The current secret, then the previous while it is good. previous_ns: see amt_shield. */
-static __always_inline bool mac_verify(const struct mac_input *input, __u64 mac, __u64 now,
-				       __u64 previous_ns)
+/* The current secret, then the previous while it is good. */
+static __always_inline bool mac_verify(const struct amt_shield *policy,
+				       const struct mac_input *input, __u64 mac, __u64 now)
 {
+	__u64 mask = policy->flags & AMT_SHIELD_SHORT_MAC ? MAC_SHORT_MASK : MAC_MASK;
 	const struct amt_secret *current = mac_secret(0), *previous;
 
 	if (!current)
 		return false;
-	if (mac_matches(current, input, mac))
+	if (mac_matches(current, input, mac, mask))
 		return true;
 	previous = mac_secret(1);
-	return previous && now < current->installed_ns + previous_ns &&
-	       mac_matches(previous, input, mac);
+	return previous && now < current->installed_ns + policy->previous_ns &&
+	       mac_matches(previous, input, mac, mask);
 }
 
 #endif

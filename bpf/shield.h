@@ -206,7 +206,7 @@ static __always_inline int shield_update(const struct amt_shield *policy, struct
 	const struct amt_shield_gateway *last;
 	__u64 mac = mac_octets(update + AMT_UPDATE_MAC);
 
-	if (mac_verify(&input, mac, now, policy->previous_ns)) {
+	if (mac_verify(policy, &input, mac, now)) {
 		shield_note(policy, m, update, nonce, now);
 		return shield_authentic();
 	}
@@ -233,7 +233,7 @@ static __always_inline int shield_teardown(const struct amt_shield *policy, cons
 	if (!(words[0] | words[1] | words[2])) /* IPv4-compatible */
 		words[2] = bpf_htonl(0xffff);
 	input = mac_input(&gateway, *(__be16 *)fields, nonce);
-	if (mac_verify(&input, mac_octets(teardown + AMT_TEARDOWN_MAC), now, policy->previous_ns))
+	if (mac_verify(policy, &input, mac_octets(teardown + AMT_TEARDOWN_MAC), now))
 		return shield_authentic();
 	return shield_wrong(AMT_COUNT_TEARDOWN_RECEIVED, AMT_COUNT_TEARDOWN_BAD_MAC);
 }

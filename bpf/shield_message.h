@@ -145,7 +145,8 @@ static __always_inline bool shield_permitted_gateway(const struct amt_shield *po
 {
 	if (!(policy->flags & AMT_SHIELD_PERMIT))
 		return true;
-	m->key.prefix.bits = 8 * sizeof(m->gateway);
+	m->key.prefix.bits = AMT_SHIELD_LIST_BITS + 8 * sizeof(m->gateway);
+	m->key.prefix.list = policy->permitted;
 	m->key.prefix.addr = m->gateway;
 	return bpf_map_lookup_elem(&shield_permitted, &m->key.prefix);
 }

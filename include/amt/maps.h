@@ -292,24 +292,26 @@ struct amt_gateway_state {
 
 #define AMT_SHIELD_SLOTS	 2     /* of `shield`: one valid, one to write the next into */
 #define AMT_SHIELD_ADDRESSES_MAX 256   /* addresses of ours that it answers for */
-#define AMT_SHIELD_PERMITTED_MAX 65536 /* prefixes of `permit-gateways` */
+#define AMT_SHIELD_LISTS	 2     /* of permitted prefixes: one in force, one for the next */
+#define AMT_SHIELD_PERMITTED_MAX 65536 /* prefixes of `permit-gateways`: of one list */
 #define AMT_SHIELD_SOURCES_MAX	 65536 /* source addresses whose rate is remembered */
 
 /* shield.flags */
-#define AMT_SHIELD_LIMIT    0x0001 /* no room for tunnels: L for all that have none */
-#define AMT_SHIELD_DRAINING 0x0002 /* L for all */
-#define AMT_SHIELD_G	    0x0004 /* Queries with the G fields for all */
-#define AMT_SHIELD_G_ECN    0x0008 /* for those with E */
-#define AMT_SHIELD_LINUX_P  0x0010 /* take P where the Linux gateway puts it */
-#define AMT_SHIELD_REPEATED 0x0020 /* let a gateway's last MAC through again */
-#define AMT_SHIELD_PERMIT   0x0040 /* only gateways in `shield_permitted` */
+#define AMT_SHIELD_LIMIT     0x0001 /* no room for tunnels: L for all that have none */
+#define AMT_SHIELD_DRAINING  0x0002 /* L for all */
+#define AMT_SHIELD_G	     0x0004 /* Queries with the G fields for all */
+#define AMT_SHIELD_G_ECN     0x0008 /* for those with E */
+#define AMT_SHIELD_LINUX_P   0x0010 /* take P where the Linux gateway puts it */
+#define AMT_SHIELD_REPEATED  0x0020 /* let a gateway's last MAC through again */
+#define AMT_SHIELD_PERMIT    0x0040 /* only gateways in `shield_permitted` */
+#define AMT_SHIELD_SHORT_MAC 0x0080 /* four octets of a MAC are enough */
 
 /* Value of `shield`, array: all that answers are made of. amtd writes the entry that is not valid,
  * then names it in config.shield, so that no packet sees half of a change. */
 struct amt_shield {
-	__be16 port; /* of ours */
-	__u16 flags; /* AMT_SHIELD_* */
-	__u32 reserved;
+	__be16 port;	   /* of ours */
+	__u16 flags;	   /* AMT_SHIELD_* */
+	__u32 permitted;   /* which list of `shield_permitted` is in force */
 	__u64 previous_ns; /* how long a secret is good after the next was made */
 	__u64 proven_ns;   /* how long a valid MAC is remembered: one GMI */
 	struct amt_limits limits;
@@ -317,7 +319,9 @@ struct amt_shield {
 	__u8 mld_query[AMT_QUERY_MLD_LEN];
 };
 
-/* Value of `shield_addresses`, hash by address of ours: what an Advertisement from there says. */
+/* Value of `shield_addresses`, hash by address of ours: what an Advertisement from there says. All
+ * zero: amtd does not listen there; no message comes from such an address, nor from a broadcast
+ * one, which stands here too. */
 struct amt_shield_address {
 	struct amt_addr advertised;
 };
@@ -328,11 +332,16 @@ struct amt_shield_link {
 	__u16 uplink; /* answers leave as copies by this uplink do, plus 1; 0: by XDP_TX */
 };
 
-/* Key of `shield_permitted`, LPM trie. */
+/* Key of `shield_permitted`, LPM trie. The list in front makes two of it: amtd writes the one that
+ * is not in force, then names it in `shield`, so that at no moment a gateway is missing that both
+ * permit. */
 struct amt_shield_prefix {
-	__u32 bits; /* of the 16-octet form: an IPv4 /24 is 120 */
+	__u32 bits; /* AMT_SHIELD_LIST_BITS, and of the 16-octet form: an IPv4 /24 is 120 */
+	__u32 list; /* 0..AMT_SHIELD_LISTS-1 */
 	struct amt_addr addr;
 };
+
+#define AMT_SHIELD_LIST_BITS 32
 
 /* Key of `shield_gateways`, LRU hash: where an Update came from. */
 struct amt_shield_endpoint {
@@ -417,7 +426,7 @@ _Static_assert(sizeof(struct amt_source) == 16, "amt_source");
 _Static_assert(sizeof(struct amt_shield) == 160, "amt_shield");
 _Static_assert(sizeof(struct amt_shield_address) == 16, "amt_shield_address");
 _Static_assert(sizeof(struct amt_shield_link) == 8, "amt_shield_link");
-_Static_assert(sizeof(struct amt_shield_prefix) == 20, "amt_shield_prefix");
+_Static_assert(sizeof(struct amt_shield_prefix) == 24, "amt_shield_prefix");
 _Static_assert(sizeof(struct amt_shield_endpoint) == 20, "amt_shield_endpoint");
 _Static_assert(sizeof(struct amt_shield_gateway) == 24, "amt_shield_gateway");
 

@@ -23,8 +23,9 @@ enum amt_type {
 	AMT_TEARDOWN = 7,
 };
 
-#define AMT_NONCE_LEN 4
-#define AMT_MAC_LEN   6 /* response MAC, RFC 7450 5.1.4.6 */
+#define AMT_NONCE_LEN	  4
+#define AMT_MAC_LEN	  6 /* response MAC, RFC 7450 5.1.4.6 */
+#define AMT_MAC_SHORT_LEN 4 /* what Cisco gives back intact of it */
 
 /* 5.1.1 Relay Discovery */
 #define AMT_DISCOVERY_NONCE 4

@@ -73,6 +73,14 @@ static void put_address(struct shield *s, const char *local, const char *adverti
 	put(s, "shield_addresses", &key, &value);
 }
 
+void shield_permit(struct shield *s, uint32_t list, uint32_t bits, const struct amt_addr *addr)
+{
+	const struct amt_shield_prefix prefix = {AMT_SHIELD_LIST_BITS + bits, list, *addr};
+	const uint32_t one = 1;
+
+	put(s, "shield_permitted", &prefix, &one);
+}
+
 static int listener(const char *text)
 {
 	const struct amt_sockaddr at = {packet_address(text), htons(AMT_PORT)};
@@ -89,9 +97,9 @@ static int listener(const char *text)
 
 void shield_listen(struct shield *s, bool listen)
 {
-	static const char *const address[3] = {RELAY4, RELAY6, DISCOVERY4};
+	static const char *const address[] = SHIELD_ADDRESSES;
 
-	for (unsigned int i = 0; i < 3; i++) {
+	for (unsigned int i = 0; i < SHIELD_SOCKETS; i++) {
 		if (s->sockets[i] >= 0)
 			close(s->sockets[i]);
 		s->sockets[i] = listen ? listener(address[i]) : -1;

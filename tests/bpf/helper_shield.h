@@ -24,6 +24,13 @@
 #define GATEWAY6   "2001:db8:9::9"
 #define PORT	   40000
 
+#define SHIELD_MAC     "02:00:00:00:00:01" /* of the uplink */
+#define SHIELD_SOCKETS 3		   /* that the shield finds somebody listening on */
+#define SHIELD_ADDRESSES                   \
+	{                                  \
+		RELAY4, RELAY6, DISCOVERY4 \
+	}
+
 struct shield_frame {
 	uint8_t octets[FRAME_MAX];
 	uint32_t length, ip, udp, payload; /* offsets */
@@ -33,7 +40,7 @@ struct shield {
 	struct amt_xdp *xdp;
 	struct amt_config config;
 	struct amt_shield policy;
-	int sockets[3];
+	int sockets[SHIELD_SOCKETS];
 	/* what came out of the last run */
 	uint8_t out[FRAME_MAX];
 	uint32_t out_length;
@@ -46,6 +53,8 @@ void shield_reset(struct shield *s);
 void shield_policy(struct shield *s);
 void shield_secret(struct shield *s, unsigned int index, char letter, uint64_t installed_ns);
 struct amt_secret shield_key(char letter);
+/* Of one list of prefixes, whose bits are those of the 16-octet form. */
+void shield_permit(struct shield *s, uint32_t list, uint32_t bits, const struct amt_addr *addr);
 void shield_listen(struct shield *s, bool listen);
 int shield_map(struct shield *s, const char *name);
 uint64_t shield_counter(struct shield *s, enum amt_counter counter);

@@ -161,6 +161,16 @@ static void update_with(const char *from, char letter, bool ecn, unsigned int bi
 	shield_message(&f, from, &msg);
 }
 
+static void teardown_with(const char *from, char letter, bool ecn, unsigned int bit)
+{
+	struct amt_secret secret = shield_key(letter);
+	struct amt_message msg = {.type = AMT_TEARDOWN, .nonce = NONCE, .gateway = gateway(from)};
+
+	response_mac(&secret, &msg.gateway, NONCE, ecn, msg.mac);
+	msg.mac[bit / 8] ^= 1 << bit % 8;
+	shield_message(&f, from, &msg);
+}
+
 #define UNCHANGED UINT32_MAX
 
 static int update(const char *from, char letter, bool ecn)
@@ -192,6 +202,24 @@ static void updates(void **state)
 	assert_int_equal(shield_counter(&s, AMT_COUNT_SHIELD_BAD_MAC), 4 * 49);
 	assert_int_equal(shield_counter(&s, AMT_COUNT_BAD_MAC), 4 * 49);
 	assert_int_equal(shield_counter(&s, AMT_COUNT_UPDATE_RECEIVED), 4 * 49);
+}
+
+/* Q-10: four octets of the MAC are enough where the configuration says so, under either secret, in
+ * Updates and in Teardowns. */
+static void short_macs(void **state)
+{
+	shield_secret(&s, 1, 'p', 1);
+	s.policy.flags |= AMT_SHIELD_SHORT_MAC;
+	shield_policy(&s);
+	for (unsigned int i = 0; i < 8; i++)
+		for (unsigned int bit = 0; bit < 8 * AMT_MAC_LEN; bit++) {
+			bool wrong = bit < 8 * AMT_MAC_SHORT_LEN;
+
+			update_with(outer[i & 1], i & 4 ? 'p' : 'c', i & 2, bit);
+			assert_int_equal(shield_run(&s, &f), wrong ? XDP_DROP : XDP_PASS);
+			teardown_with(outer[i & 1], i & 4 ? 'p' : 'c', i & 2, bit);
+			assert_int_equal(shield_run(&s, &f), wrong ? XDP_DROP : XDP_PASS);
+		}
 }
 
 /* The MAC covers address, port and nonce: each bit of them. */
@@ -444,14 +472,18 @@ static void switched_off(void **state)
 	assert_int_equal(update(GATEWAY4, 'x', false), XDP_PASS);
 }
 
+static void permit(uint32_t list, uint32_t bits, const char *address)
+{
+	const struct amt_addr addr = packet_address(address);
+
+	shield_permit(&s, list, bits, &addr);
+}
+
 static void permitted_gateways(void **state)
 {
-	struct amt_shield_prefix prefix = {120, packet_address("203.0.113.0")};
-	uint32_t one = 1;
-
 	s.policy.flags |= AMT_SHIELD_PERMIT;
 	shield_policy(&s);
-	bpf_map_update_elem(shield_map(&s, "shield_permitted"), &prefix, &one, 0);
+	permit(0, 120, "203.0.113.0");
 	request(GATEWAY4, 0);
 	assert_int_equal(shield_run(&s, &f), XDP_TX);
 	request("203.0.114.9", 0);
@@ -459,6 +491,20 @@ static void permitted_gateways(void **state)
 	request(GATEWAY6, 0);
 	assert_int_equal(shield_run(&s, &f), XDP_DROP);
 	assert_int_equal(shield_counter(&s, AMT_COUNT_GATEWAY_NOT_PERMITTED), 2);
+}
+
+/* Two lists stand side by side, and the policy says which is in force. */
+static void permitted_by_the_list_in_force(void **state)
+{
+	s.policy.flags |= AMT_SHIELD_PERMIT;
+	permit(0, 120, "203.0.113.0");
+	permit(1, 32, "2001:db8::");
+	for (unsigned int i = 0; i < 4; i++) {
+		s.policy.permitted = i >> 1;
+		shield_policy(&s);
+		request(outer[i & 1], 0);
+		assert_int_equal(shield_run(&s, &f), (i & 1) == i >> 1 ? XDP_TX : XDP_DROP);
+	}
 }
 
 /* ---- what nobody may be sent ---- */
@@ -600,6 +646,7 @@ int main(void)
 		TEST(requests),
 		TEST(linux_p_can_be_refused),
 		TEST(updates),
+		TEST(short_macs),
 		TEST(updates_of_somebody_else),
 		TEST(previous_secret_ends),
 		TEST(no_secret_matches_nothing),
@@ -613,6 +660,7 @@ int main(void)
 		TEST(nobody_listens),
 		TEST(switched_off),
 		TEST(permitted_gateways),
+		TEST(permitted_by_the_list_in_force),
 		TEST(rate_of_a_source),
 		TEST(amplification),
 		TEST(amplification_spares_who_proved_itself),

@@ -187,6 +187,8 @@ static bool outer_fault(struct packet *p, const char *name)
 		p->octets[0] = AMT_DATA;
 	else if (!strcmp(name, "mac"))
 		p->octets[AMT_UPDATE_MAC] ^= 0x80;
+	else if (!strcmp(name, "mac-end"))
+		p->octets[AMT_UPDATE_MAC + AMT_MAC_LEN - 1] ^= 0x80;
 	else if (!strcmp(name, "nonce"))
 		p->octets[AMT_UPDATE_NONCE] ^= 0x01;
 	else if (!strcmp(name, "short"))

@@ -158,6 +158,29 @@ permits_less() {
 	gateways_have b 0 0
 }
 
+# At no moment is a gateway missing that the list before and the one after permit, long as they are.
+permits_at_once() {
+	local list flood n
+	list=$(for ((n = 0; n < 4000; n++)); do echo "\"172.16.$((n / 256)).$((n % 256))/32\","; done)
+	conf "${base[@]}"
+	relay_start "$reload_conf"
+	# shellcheck disable=SC2046
+	$(where gw) "$build/tests/e2e/mangle" "$relay4" 10.2.1.1 flood=100000000 &
+	flood=$!
+	for n in 1 2 3 4 5 6 7 8; do
+		conf "${base[@]}" "permit-gateways = {$list \"10.2.1.0/24\"}"
+		ctl reload
+		conf "${base[@]}" "permit-gateways = {\"10.2.0.0/16\", $list \"172.16.$n.0/24\"}"
+		ctl reload
+		[ "$n" -lt 7 ] || conf "${base[@]}" # all, and back
+		ctl reload
+	done
+	kill "$flood"
+	wait "$flood" || true
+	expect "Requests while it was reloaded" "$(stat request_received)" -gt 1000
+	stats_zero gateway_not_permitted
+}
+
 # ---- what does not ----
 
 needs_restart() {
@@ -272,6 +295,7 @@ attached_returns() { # attached_returns before|after
 run_case "16 gateways get all while everything changes" live
 run_case "SIGHUP" by_signal
 run_case "what is no longer permitted ends" permits_less
+run_case "who is permitted changes at once, and no gateway is missed" permits_at_once
 run_case "what needs a restart is named" needs_restart
 run_case "errors change nothing" errors
 run_case "a configured interface appears" configured_appears

@@ -34,16 +34,6 @@ int datapath_shield_set(struct datapath *dp, const struct amt_shield *policy)
 
 /* ---- addresses and prefixes ---- */
 
-static void map_empty(const struct datapath *dp, enum map_id id)
-{
-	uint8_t key[sizeof(struct amt_shield_prefix)];
-
-	_Static_assert(sizeof(key) >= sizeof(struct amt_addr), "keys of both maps");
-	while (!bpf_map_get_next_key(dp->maps.fd[id], NULL, key))
-		if (bpf_map_delete_elem(dp->maps.fd[id], key))
-			break;
-}
-
 static bool is_listed(const struct datapath_shield_address *list, unsigned int n,
 		      const struct amt_addr *local)
 {
@@ -78,16 +68,38 @@ void datapath_shield_addresses(struct datapath *dp, const struct datapath_shield
 	}
 }
 
-int datapath_shield_permit(struct datapath *dp, const struct amt_prefix *list, unsigned int n)
+/* Removes the prefixes of one list; those of the other stay where they are. */
+static void list_empty(int fd, uint32_t list)
+{
+	struct amt_shield_prefix key, next;
+	int end = bpf_map_get_next_key(fd, NULL, &next);
+
+	while (!end) {
+		key = next;
+		end = bpf_map_get_next_key(fd, &key, &next);
+		if (key.list == list)
+			bpf_map_delete_elem(fd, &key);
+	}
+}
+
+int datapath_shield_permit(struct datapath *dp, uint32_t list, const struct amt_prefix *prefixes,
+			   unsigned int n)
 {
 	static const uint32_t one = 1;
+	int fd = dp->maps.fd[MAP_SHIELD_PERMITTED];
 	unsigned int i;
 
-	map_empty(dp, MAP_SHIELD_PERMITTED);
+	list_empty(fd, list);
+	if (n > AMT_SHIELD_PERMITTED_MAX)
+		return -ENOSPC;
 	for (i = 0; i < n; i++) {
-		const struct amt_shield_prefix key = {list[i].bits, list[i].addr};
+		const struct amt_shield_prefix key = {
+			.bits = AMT_SHIELD_LIST_BITS + prefixes[i].bits,
+			.list = list,
+			.addr = prefixes[i].addr,
+		};
 
-		if (bpf_map_update_elem(dp->maps.fd[MAP_SHIELD_PERMITTED], &key, &one, BPF_ANY))
+		if (bpf_map_update_elem(fd, &key, &one, BPF_ANY))
 			return -errno;
 	}
 	return 0;

@@ -17,12 +17,13 @@ int datapath_shield_set(struct datapath *dp, const struct amt_shield *policy);
 struct datapath_shield_address {
 	struct amt_addr local, advertised;
 };
-/* The addresses that it answers for, instead of those before. Those that find no room are left to
- * amtd. */
+/* The addresses that it answers for, or, with advertised zero, to which it answers nothing; instead
+ * of those before. Those that find no room are left to amtd. */
 void datapath_shield_addresses(struct datapath *dp, const struct datapath_shield_address *list,
 			       unsigned int n);
-/* The prefixes of AMT_SHIELD_PERMIT, instead of those before. 0, or -ENOSPC and the like: then they
- * are not complete, and the shield must be off. */
-int datapath_shield_permit(struct datapath *dp, const struct amt_prefix *list, unsigned int n);
+/* Writes a list of permitted prefixes that no policy in force names: amt_shield.permitted puts it
+ * into force. 0, or -ENOSPC and the like: then it is not complete, and the shield must be off. */
+int datapath_shield_permit(struct datapath *dp, uint32_t list, const struct amt_prefix *prefixes,
+			   unsigned int n);
 
 #endif

@@ -127,8 +127,8 @@ struct merge *relay_merge(struct relay *relay);
 uint64_t relay_gmi(const struct relay *relay); /* ns */
 uint64_t relay_secret_age(const struct relay *relay, uint64_t now);
 bool relay_at_limit(const struct relay *relay); /* L=1 is being sent */
-/* What the shield needs to answer as the engine does, but for the port; changes with the number of
- * tunnels, draining and the options. */
+/* What the shield needs to answer as the engine does, but for the port and which list of permitted
+ * gateways; changes with the number of tunnels, draining and the options. */
 void relay_shield(const struct relay *relay, struct amt_shield *shield);
 /* The address that an Advertisement sent from local carries. */
 struct amt_addr relay_advertised(const struct relay *relay, const struct amt_addr *local);

@@ -19,6 +19,7 @@ struct service_shield {
 	unsigned int naddresses;
 	struct amt_prefix *permitted;
 	unsigned int npermitted;
+	uint32_t list;	 /* in which list of the map those are */
 	bool incomplete; /* not all of those found room */
 	bool listed;	 /* the lists are what they have to be */
 };
@@ -58,7 +59,8 @@ static void sync_addresses(struct relay_service *service)
 	shield->naddresses = i;
 }
 
-/* False: the list is not complete, so the shield cannot be on. */
+/* The list that is in force stays as it is until a policy names the other. False: the list is not
+ * complete, so the shield cannot be on. */
 static bool sync_permitted(struct relay_service *service)
 {
 	const struct config_prefixes *permit = &service->config->permit_gateways;
@@ -75,7 +77,9 @@ static bool sync_permitted(struct relay_service *service)
 	shield->npermitted = permit->n;
 	if (permit->n)
 		memcpy(copy, permit->list, permit->n * sizeof(*copy));
-	shield->incomplete = datapath_shield_permit(service->datapath, copy, permit->n);
+	shield->list = (shield->list + 1) % AMT_SHIELD_LISTS;
+	shield->incomplete =
+		datapath_shield_permit(service->datapath, shield->list, copy, permit->n);
 	return !shield->incomplete;
 }
 
@@ -98,6 +102,7 @@ void service_shield_policy(struct relay_service *service)
 		return;
 	relay_shield(service->relay, &policy);
 	policy.port = htons(service->config->port);
+	policy.permitted = shield->list;
 	if (shield->on && !memcmp(&policy, &shield->policy, sizeof(policy)))
 		return;
 	shield->on = !datapath_shield_set(service->datapath, &policy);

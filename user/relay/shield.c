@@ -24,6 +24,8 @@ static uint16_t flags(const struct relay *relay)
 		flags |= AMT_SHIELD_LINUX_P;
 	if (options->accept_repeated_mac)
 		flags |= AMT_SHIELD_REPEATED;
+	if (options->accept_short_mac)
+		flags |= AMT_SHIELD_SHORT_MAC;
 	if (options->npermit_gateways)
 		flags |= AMT_SHIELD_PERMIT;
 	return flags;
