@@ -50,6 +50,8 @@ BPFTEST_SKEL := $(patsubst tests/bpf/%.bpf.c,$(O)/skel/%.skel.h,$(wildcard tests
 BENCH_SKEL := $(patsubst tests/bench/%.bpf.c,$(O)/skel/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_HELPERS = $(patsubst %.c,$(O)/%.o,$(wildcard tests/$(1)/helper_*.c))
+# of another folder: plays with the relay engine as the unit tests do
+HELPERS_test_shield_agrees := $(O)/tests/unit/helper_relay.o $(O)/tests/unit/helper_bytes.o
 
 .PHONY: all help programs tests setup run test test-vm bench bench-vm check format fuzz clean install uninstall
 .SECONDARY:
@@ -145,7 +147,8 @@ $(O)/tests/%.o: tests/%.c Makefile | $(SKEL)
 	$(Q)$(CC) $(CPPFLAGS) -Itests $(ALL_CFLAGS) -c $< -o $@
 
 .SECONDEXPANSION:
-$(UNIT) $(BPFTEST): $(O)/tests/%: $(O)/tests/%.o $$(call TEST_HELPERS,$$(subst /,,$$(dir $$*))) $(LIB)
+$(UNIT) $(BPFTEST): $(O)/tests/%: $(O)/tests/%.o $$(call TEST_HELPERS,$$(subst /,,$$(dir $$*))) \
+		$$(HELPERS_$$(notdir $$*)) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(LDLIBS)
 

@@ -254,12 +254,12 @@ static __always_inline int shield_question(struct xdp_md *ctx, const struct amt_
 					   const __u8 *message)
 {
 	word nonce = shield_nonce(message + AMT_REQUEST_NONCE);
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
 	__u8 type = message[0], flags = message[AMT_REQUEST_FLAGS];
 	__u64 now = bpf_ktime_get_ns();
 
-	if (m->length > SHIELD_REQUEST_LEN_MAX ||
-	    !shield_intact((void *)(long)ctx->data, (void *)(long)ctx->data_end, m) ||
-	    !shield_attended(ctx, m, policy->port))
+	if (m->length > SHIELD_REQUEST_LEN_MAX || !shield_answerable(data, data_end, m) ||
+	    !shield_intact(data, data_end, m) || !shield_attended(ctx, m, policy->port))
 		return shield_pass();
 	if (type == AMT_DISCOVERY)
 		return shield_discovery(ctx, policy, m, address, nonce, now);

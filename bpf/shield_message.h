@@ -95,12 +95,20 @@ static __always_inline bool shield_parse(void *data, void *data_end, __be16 port
 	return m->port && m->length >= AMT_REQUEST_LEN && frame >= ETH_HLEN + m->total;
 }
 
+static __always_inline bool shield_is_any(const struct amt_addr *addr)
+{
+	const word *words = (const void *)addr;
+
+	return !(words[0] | words[1] | words[2] | words[3]);
+}
+
 /* Whether the frame is for this host, by its MAC address and an address that amtd listens on. */
 static __always_inline const struct amt_shield_address *shield_address(void *data, void *data_end,
 								       __u32 ifindex,
 								       struct shield_message *m)
 {
 	const struct amt_shield_link *link = bpf_map_lookup_elem(&shield_links, &ifindex);
+	const struct amt_shield_address *address;
 	const __u16 *to = data;
 	const __u16 *own;
 
@@ -110,7 +118,8 @@ static __always_inline const struct amt_shield_address *shield_address(void *dat
 	if (to[0] != own[0] || to[1] != own[1] || to[2] != own[2])
 		return NULL;
 	m->uplink = link->uplink;
-	return bpf_map_lookup_elem(&shield_addresses, &m->local);
+	address = bpf_map_lookup_elem(&shield_addresses, &m->local);
+	return address && !shield_is_any(&address->advertised) ? address : NULL;
 }
 
 /* Whether amtd is there: while it is away, a gateway should ask again, and not believe that its
@@ -138,6 +147,16 @@ static __always_inline bool shield_attended(struct xdp_md *ctx, struct shield_me
 		return false;
 	bpf_sk_release(sock);
 	return true;
+}
+
+/* Whether the sender may have an answer at all: none goes to a group's MAC address, nor to an
+ * address that is ours or a broadcast one, which the stack knows for a forged source. */
+static __always_inline bool shield_answerable(void *data, void *data_end, struct shield_message *m)
+{
+	const struct ethhdr *eth = data;
+
+	return (void *)(eth + 1) <= data_end && !(eth->h_source[0] & 1) &&
+	       !bpf_map_lookup_elem(&shield_addresses, &m->gateway);
 }
 
 static __always_inline bool shield_permitted_gateway(const struct amt_shield *policy,

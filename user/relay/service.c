@@ -58,7 +58,9 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	datapath_lease(service->datapath, clock_now());
 	if (service->seconds >= HOLDER_SECONDS)
 		service_sets_review(service, SETS_PER_SECOND);
-	if (++service->seconds % ADDRESSES_SECONDS == 0 && service_addresses_sync(service, &err))
+	if (++service->seconds % ADDRESSES_SECONDS)
+		return;
+	if (service_addresses_sync(service, &err))
 		log_debug("%s", err.text);
 	service_shield_sync(service);
 	service_unreachable(service);

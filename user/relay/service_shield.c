@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Keeps the shield's maps equal to what the relay would answer itself: the policy after every batch
- * of messages and timer, lists each second. Compares, and writes only what has changed.
+ * of messages and timer, lists now and then. Compares, and writes only what has changed.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
@@ -42,22 +43,70 @@ void service_shield_free(struct relay_service *service)
 	free(service->shield);
 }
 
-static void sync_addresses(struct relay_service *service)
+/* ---- addresses ---- */
+
+struct address_list {
+	struct datapath_shield_address item[AMT_SHIELD_ADDRESSES_MAX];
+	unsigned int n;
+};
+
+static void list_add(struct address_list *list, const struct amt_addr *local,
+		     const struct amt_addr *advertised)
 {
-	struct datapath_shield_address list[AMT_SHIELD_ADDRESSES_MAX];
-	struct service_shield *shield = service->shield;
 	unsigned int i;
 
-	for (i = 0; i < service->naddresses && i < AMT_SHIELD_ADDRESSES_MAX; i++) {
-		list[i].local = service->addresses[i].local.addr;
-		list[i].advertised = relay_advertised(service->relay, &list[i].local);
-	}
-	if (i == shield->naddresses && !memcmp(list, shield->addresses, i * sizeof(*list)))
-		return;
-	datapath_shield_addresses(service->datapath, list, i);
-	memcpy(shield->addresses, list, i * sizeof(*list));
-	shield->naddresses = i;
+	for (i = 0; i < list->n; i++)
+		if (addr_equal(&list->item[i].local, local))
+			return;
+	if (list->n < AMT_SHIELD_ADDRESSES_MAX)
+		list->item[list->n++] = (struct datapath_shield_address){*local, *advertised};
 }
+
+/* An address of this host, and the broadcast address of its network: nobody's who asks. */
+static void list_add_host(struct address_list *list, const struct ifaddrs *at)
+{
+	static const struct amt_addr none;
+	struct amt_sockaddr address, mask;
+	unsigned int i;
+
+	if (!at->ifa_addr || sockaddr_from_native(at->ifa_addr, &address))
+		return;
+	list_add(list, &address.addr, &none);
+	if (!addr_is_ipv4(&address.addr) || !at->ifa_netmask ||
+	    sockaddr_from_native(at->ifa_netmask, &mask))
+		return;
+	for (i = AMT_ADDR_V4_OFFSET; i < sizeof(mask.addr); i++)
+		address.addr.bytes[i] |= (uint8_t)~mask.addr.bytes[i];
+	list_add(list, &address.addr, &none);
+}
+
+static void sync_addresses(struct relay_service *service)
+{
+	struct service_shield *shield = service->shield;
+	struct address_list list = {.n = 0};
+	struct ifaddrs *host, *at;
+	unsigned int i;
+
+	for (i = 0; i < service->naddresses; i++) {
+		struct amt_addr local = service->addresses[i].local.addr;
+		struct amt_addr advertised = relay_advertised(service->relay, &local);
+
+		list_add(&list, &local, &advertised);
+	}
+	if (!getifaddrs(&host)) {
+		for (at = host; at; at = at->ifa_next)
+			list_add_host(&list, at);
+		freeifaddrs(host);
+	}
+	if (list.n == shield->naddresses &&
+	    !memcmp(list.item, shield->addresses, list.n * sizeof(*list.item)))
+		return;
+	datapath_shield_addresses(service->datapath, list.item, list.n);
+	memcpy(shield->addresses, list.item, list.n * sizeof(*list.item));
+	shield->naddresses = list.n;
+}
+
+/* ---- permitted gateways ---- */
 
 /* The list that is in force stays as it is until a policy names the other. False: the list is not
  * complete, so the shield cannot be on. */
@@ -82,6 +131,8 @@ static bool sync_permitted(struct relay_service *service)
 		datapath_shield_permit(service->datapath, shield->list, copy, permit->n);
 	return !shield->incomplete;
 }
+
+/* ---- policy ---- */
 
 static void switch_off(struct relay_service *service, const char *why)
 {
