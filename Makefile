@@ -75,11 +75,11 @@ run: ## the whole way, live: source, relay, gateways; STREAM=FILE streams a file
 	@$(MAKE) -j"$$(nproc)" --no-print-directory programs
 	@scripts/demo $(if $(STREAM),--stream '$(STREAM)')
 
-test: ## unit, BPF and end-to-end tests, with sanitizers; ONLY='pattern ...' chooses
+test: ## unit, BPF and end-to-end tests, with sanitizers; ONLY='pattern ...' chooses, SHIELD=off
 	@scripts/setup test
 	@$(MAKE) -j"$$(nproc)" --no-print-directory SANITIZE=1 tests
 	@$(MAKE) -j"$$(nproc)" --no-print-directory programs $(E2E)
-	@tests/run build/asan $(ONLY)
+	@AMT_TEST_SHIELD=$(or $(SHIELD),on) tests/run build/asan $(ONLY)
 
 test-vm: ## BPF, paths, the kernel's own AMT driver on Debian's kernels; KERNELS="6.1 6.12 7" chooses
 	@scripts/setup vm
@@ -88,7 +88,7 @@ test-vm: ## BPF, paths, the kernel's own AMT driver on Debian's kernels; KERNELS
 
 bench: ## measure, as ratios in one run; JSON=FILE writes the figures, SECTIONS='name ...' chooses
 	@scripts/setup test
-	@$(MAKE) -j"$$(nproc)" --no-print-directory programs $(BENCH)
+	@$(MAKE) -j"$$(nproc)" --no-print-directory programs $(BENCH) $(O)/tests/e2e/flood
 	@tests/bench/run $(if $(JSON),--json '$(JSON)') $(if $(SECTIONS),--sections '$(SECTIONS)') \
 		$(BENCH_FLAGS)
 

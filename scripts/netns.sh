@@ -17,6 +17,7 @@ net_begin() { # net_begin BUILD
 	net_names=()
 	relay_pid=
 	net_patience=20 # seconds that an amtd may take to start
+	relay_default= # configuration of a relay that is started without one
 	net_dir=$(mktemp -d "${TMPDIR:-/tmp}/$net_id.XXXXXX")
 	relay_log=$net_dir/amtd.log
 	trap net_end EXIT
@@ -170,8 +171,9 @@ ctl() { # ctl COMMAND...
 # relay_start [CONF [NAME]]: with a configuration file (or ""), in namespace NAME; each that is not
 # `relay` is an instance of its own, which $instance says afterwards
 relay_start() {
-	local options=() name=${2:-relay}
-	[ -z "${1:-}" ] || options=(-f "$1")
+	local options=() name=${2:-relay} conf=${1:-}
+	[ -n "$conf" ] || [ "$name" != relay ] || conf=$relay_default
+	[ -z "$conf" ] || options=(-f "$conf")
 	instance=$net_id
 	[ "$name" = relay ] || instance=$net_id-$name
 	# shellcheck disable=SC2046

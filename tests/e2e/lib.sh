@@ -147,8 +147,18 @@ outer_sources() { # outer_sources 4|6 N: N gateway addresses as options
 	done
 }
 
+# With AMT_TEST_SHIELD=off every relay of the tests is without the shield: a line of each
+# configuration, and a configuration for the relay that is started without one.
+shield_line() {
+	[ "${AMT_TEST_SHIELD:-on}" = on ] || echo '    shield = false'
+}
+
+if [ "${AMT_TEST_SHIELD:-on}" != on ]; then
+	relay_default=$net_dir/default.conf
+	printf 'relay {\n%s\n}\n' "$(shield_line)" >"$relay_default"
+fi
+
 # relay_conf [LINE...]: a configuration for topology; LINEs go into the relay section.
-# AMT_TEST_SHIELD=off: without the shield
 relay_conf() {
 	local conf=$net_dir/amtd.conf
 	{
@@ -156,7 +166,7 @@ relay_conf() {
 		echo "    address = {\"$relay4\", \"$relay6\"}"
 		echo '    upstream = {"up0"}'
 		echo '    uplink = {"down0"}'
-		[ "${AMT_TEST_SHIELD:-on}" = on ] || echo '    shield = false'
+		shield_line
 		printf '    %s\n' "$@"
 		echo '}'
 	} >"$conf"

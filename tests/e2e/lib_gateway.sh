@@ -64,6 +64,7 @@ second_relay_up() { # second_relay_up [LINE...]
 		echo "    address = {\"$relay4b\"}"
 		echo '    upstream = {"up0"}'
 		echo '    uplink = {"down0"}'
+		shield_line
 		printf '    %s\n' "$@"
 		echo '}'
 	} >"$net_dir/relay2.conf"

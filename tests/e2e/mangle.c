@@ -107,10 +107,10 @@ static void ask(struct gateway *gw, bool ipv6, size_t more)
 static void replies(struct gateway *gw)
 {
 	static const uint8_t question[][AMT_REQUEST_LEN] = {
-		{AMT_DISCOVERY, 0, 0, 0, 1, 2, 3, 4}, {AMT_REQUEST, 0, 0, 0, 5, 6, 7, 8},
-		{AMT_REQUEST, 1, 0, 0, 5, 6, 7, 8},   {AMT_REQUEST, 2, 0, 0, 5, 6, 7, 8},
-		{AMT_REQUEST, 3, 0, 0, 5, 6, 7, 8},   {AMT_REQUEST, 0x80, 0, 0, 5, 6, 7, 8},
-		{AMT_REQUEST, 0x82, 9, 9, 5, 6, 7, 8}};
+		{AMT_DISCOVERY, 0, 0, 0, 1, 2, 3, 4}, {AMT_REQUEST, 0, 0, 0, 5, 6, 7, 1},
+		{AMT_REQUEST, 1, 0, 0, 5, 6, 7, 2},   {AMT_REQUEST, 2, 0, 0, 5, 6, 7, 3},
+		{AMT_REQUEST, 3, 0, 0, 5, 6, 7, 4},   {AMT_REQUEST, 0x80, 0, 0, 5, 6, 7, 5},
+		{AMT_REQUEST, 0x82, 9, 9, 5, 6, 7, 6}};
 	struct pollfd wait = {.fd = gw->fd, .events = POLLIN};
 	struct packet p;
 	unsigned int i, tries;

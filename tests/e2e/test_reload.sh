@@ -15,6 +15,7 @@ conf() {
 	{
 		echo 'relay {'
 		printf '    %s\n' "$@"
+		shield_line
 		echo '}'
 	} >"$reload_conf"
 }

@@ -209,7 +209,8 @@ static int set_int(int fd, int level, int option, int value)
 }
 
 /* DF always, whatever a forged ICMP error says of the path: our messages are small, and Multicast
- * Data must never be fragmented outside (R-93, R-94). */
+ * Data must never be fragmented outside (R-93, R-94). Flow label zero, as the packet path has it.
+ */
 static int set_options(int fd, bool ipv4)
 {
 	int rc;
@@ -217,7 +218,8 @@ static int set_options(int fd, bool ipv4)
 	if (ipv4)
 		rc = set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
 	else if (!(rc = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) &&
-		 !(rc = set_int(fd, IPPROTO_IPV6, IPV6_DONTFRAG, 1)))
+		 !(rc = set_int(fd, IPPROTO_IPV6, IPV6_DONTFRAG, 1)) &&
+		 !(rc = set_int(fd, IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 0)))
 		rc = set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
 	/* Room for a burst of gateways; the forced form needs privilege, the other is capped */
 	if (set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_ROOM))
