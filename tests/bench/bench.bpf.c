@@ -122,4 +122,20 @@ int sender_only(struct xdp_md *ctx)
 	return XDP_DROP;
 }
 
+/* [0]: where frames are sent on to. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} onward SEC(".maps");
+
+/* A router of frames: behind it they are as a driver with native XDP has them, while those of the
+ * stack would be turned into such at the cost of a copy. */
+SEC("xdp")
+int send_on(struct xdp_md *ctx)
+{
+	return bpf_redirect_map(&onward, 0, 0);
+}
+
 char LICENSE[] SEC("license") = "GPL";

@@ -19,9 +19,7 @@
 
 #define COPIES_MAX 256
 
-static void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
-
-static void die(const char *format, ...)
+void chain_die(const char *format, ...)
 {
 	va_list args;
 
@@ -35,12 +33,13 @@ static void die(const char *format, ...)
 
 const char *chain_name(enum chain_kind kind)
 {
-	static const char *const name[] = {"xdp", "tc", "sendmmsg", "bound", "driver", "sender"};
+	static const char *const name[] = {"xdp",    "tc",     "sendmmsg", "bound",
+					   "driver", "sender", "tun"};
 
 	return name[kind];
 }
 
-static void enter(const char *prefix, const char *chain, const char *part)
+void chain_enter(const char *prefix, const char *chain, const char *part)
 {
 	char path[128];
 	int fd;
@@ -48,7 +47,7 @@ static void enter(const char *prefix, const char *chain, const char *part)
 	snprintf(path, sizeof(path), "/run/netns/%s-%s-%s", prefix, chain, part);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || setns(fd, CLONE_NEWNET))
-		die("%s: %s", path, strerror(errno));
+		chain_die("%s: %s", path, strerror(errno));
 	close(fd);
 }
 
@@ -57,7 +56,7 @@ static int interface(const char *name)
 	unsigned int ifindex = if_nametoindex(name);
 
 	if (ifindex == 0)
-		die("no interface %s", name);
+		chain_die("no interface %s", name);
 	return (int)ifindex;
 }
 
@@ -67,7 +66,7 @@ static void attach_xdp(const char *name, struct bpf_program *program)
 		bpf_xdp_attach(interface(name), bpf_program__fd(program), XDP_FLAGS_DRV_MODE, NULL);
 
 	if (ret)
-		die("cannot attach XDP to %s: %s", name, strerror(-ret));
+		chain_die("cannot attach XDP to %s: %s", name, strerror(-ret));
 }
 
 static void attach_tc(const char *name, struct bpf_program *program)
@@ -78,10 +77,29 @@ static void attach_tc(const char *name, struct bpf_program *program)
 	int ret = bpf_tc_hook_create(&hook);
 
 	if (ret && ret != -EEXIST)
-		die("clsact on %s: %s", name, strerror(-ret));
+		chain_die("clsact on %s: %s", name, strerror(-ret));
 	ret = bpf_tc_attach(&hook, &opts);
 	if (ret)
-		die("cannot attach TC to %s: %s", name, strerror(-ret));
+		chain_die("cannot attach TC to %s: %s", name, strerror(-ret));
+}
+
+void chain_count_xdp(const struct chain *chain, const char *name)
+{
+	attach_xdp(name, chain->programs->progs.receive_xdp);
+}
+
+void chain_count_tc(const struct chain *chain, const char *name)
+{
+	attach_tc(name, chain->programs->progs.receive_tc);
+}
+
+void chain_send_on(const struct chain *chain, const char *from, const char *to)
+{
+	uint32_t zero = 0, ifindex = (uint32_t)interface(to);
+
+	if (bpf_map_update_elem(bpf_map__fd(chain->programs->maps.onward), &zero, &ifindex, 0))
+		chain_die("devmap of %s: %s", to, strerror(errno));
+	attach_xdp(from, chain->programs->progs.send_on);
 }
 
 /* The bound's devmaps: for each n a map of n entries that are all the same. */
@@ -101,37 +119,18 @@ static void fill_bound(struct bench *programs, const char *uplink)
 		fd = bpf_map_create(BPF_MAP_TYPE_DEVMAP, "bound_copies", sizeof(key), sizeof(value),
 				    sizes[i], NULL);
 		if (fd < 0)
-			die("devmap: %s", strerror(errno));
+			chain_die("devmap: %s", strerror(errno));
 		for (key = 0; key < sizes[i]; key++) {
 			ret = bpf_map_update_elem(fd, &key, &value, 0);
 			if (ret)
-				die("devmap entry: %s", strerror(-ret));
+				chain_die("devmap entry: %s", strerror(-ret));
 		}
 		ret = bpf_map_update_elem(bpf_map__fd(programs->maps.bound_clones), &sizes[i], &fd,
 					  0);
 		if (ret)
-			die("devmap of %u: %s", sizes[i], strerror(-ret));
+			chain_die("devmap of %u: %s", sizes[i], strerror(-ret));
 		close(fd);
 	}
-}
-
-static void load(struct chain *chain, enum chain_kind kind)
-{
-	int fd, ret;
-
-	chain->programs = bench__open();
-	if (!chain->programs)
-		die("cannot open the BPF programs: %s", strerror(errno));
-	chain->programs->rodata->chain = (uint32_t)kind;
-	chain->programs->rodata->count_all = kind == CHAIN_BOUND;
-	fd = bpf_map_create(BPF_MAP_TYPE_DEVMAP, "bound_copies", sizeof(uint32_t),
-			    sizeof(struct bpf_devmap_val), COPIES_MAX, NULL);
-	if (fd < 0 || bpf_map__set_inner_map_fd(chain->programs->maps.bound_clones, fd))
-		die("devmap: %s", strerror(errno));
-	ret = bench__load(chain->programs);
-	if (ret)
-		die("cannot load the BPF programs: %s", strerror(-ret));
-	close(fd);
 }
 
 static void map_counter(struct chain *chain, enum chain_kind kind)
@@ -140,8 +139,30 @@ static void map_counter(struct chain *chain, enum chain_kind kind)
 			    bpf_map__fd(chain->programs->maps.arrived), 0);
 
 	if (memory == MAP_FAILED)
-		die("cannot map the counter: %s", strerror(errno));
+		chain_die("cannot map the counter: %s", strerror(errno));
 	chain->arrived = (volatile uint64_t *)memory + kind;
+}
+
+void chain_load(struct chain *chain, enum chain_kind kind, bool count_all)
+{
+	int fd, ret;
+
+	chain->kind = kind;
+	chain->name = chain_name(kind);
+	chain->programs = bench__open();
+	if (!chain->programs)
+		chain_die("cannot open the BPF programs: %s", strerror(errno));
+	chain->programs->rodata->chain = (uint32_t)kind;
+	chain->programs->rodata->count_all = count_all;
+	fd = bpf_map_create(BPF_MAP_TYPE_DEVMAP, "bound_copies", sizeof(uint32_t),
+			    sizeof(struct bpf_devmap_val), COPIES_MAX, NULL);
+	if (fd < 0 || bpf_map__set_inner_map_fd(chain->programs->maps.bound_clones, fd))
+		chain_die("devmap: %s", strerror(errno));
+	ret = bench__load(chain->programs);
+	if (ret)
+		chain_die("cannot load the BPF programs: %s", strerror(-ret));
+	close(fd);
+	map_counter(chain, kind);
 }
 
 static int open_socket(void)
@@ -152,7 +173,7 @@ static int open_socket(void)
 	if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &out, sizeof(out)) ||
 	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &ttl, sizeof(ttl)) ||
 	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_LOOP, &none, sizeof(none)))
-		die("socket: %s", strerror(errno));
+		chain_die("socket: %s", strerror(errno));
 	return fd;
 }
 
@@ -160,24 +181,21 @@ static int open_socket(void)
  * cheapest, since the one would be turned into the other at some expense. */
 void chain_open(struct chain *chain, const char *prefix, enum chain_kind kind)
 {
-	chain->kind = kind;
-	chain->name = chain_name(kind);
-	load(chain, kind);
-	enter(prefix, chain->name, "gw");
+	chain_load(chain, kind, kind == CHAIN_BOUND);
+	chain_enter(prefix, chain->name, "gw");
 	if (kind == CHAIN_XDP || kind == CHAIN_BOUND)
-		attach_xdp("gw0", chain->programs->progs.receive_xdp);
+		chain_count_xdp(chain, "gw0");
 	else if (kind != CHAIN_SENDER)
-		attach_tc("gw0", chain->programs->progs.receive_tc);
-	enter(prefix, chain->name, "relay");
+		chain_count_tc(chain, "gw0");
+	chain_enter(prefix, chain->name, "relay");
 	if (kind == CHAIN_BOUND) {
 		fill_bound(chain->programs, "down0");
 		attach_xdp("up0", chain->programs->progs.bound_ingress);
 	} else if (kind == CHAIN_SENDER) {
 		attach_xdp("up0", chain->programs->progs.sender_only);
 	}
-	enter(prefix, chain->name, "src");
+	chain_enter(prefix, chain->name, "src");
 	chain->fd = open_socket();
-	map_counter(chain, kind);
 }
 
 void chain_close(struct chain *chain)

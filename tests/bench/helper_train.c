@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "bench/helper_train.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -20,6 +19,7 @@
 #define PATIENCE_NS  (200 * NSEC_PER_MSEC)
 #define CLOCKS_MAX   256
 #define CHECK_TRAINS 50
+#define ROUND_TRAINS 4
 
 static struct {
 	clockid_t id[CLOCKS_MAX];
@@ -122,16 +122,13 @@ static unsigned int clamp(unsigned int value, unsigned int least, unsigned int m
 /* Sends a burst; all of its packets are the same. */
 static void send_burst(const struct series *series, unsigned int packets)
 {
-	static uint8_t payload[2048];
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(5001)};
-	struct iovec iov = {.iov_base = payload, .iov_len = series->payload};
+	struct iovec iov = {.iov_base = (void *)series->message, .iov_len = series->message_len};
 	struct mmsghdr messages[BURST_MOST] = {0};
 	unsigned int i;
 
-	to.sin_addr.s_addr = htonl(0xe8090000u | series->n); /* 232.9.x.y, n = x * 256 + y */
 	for (i = 0; i < packets; i++) {
-		messages[i].msg_hdr.msg_name = &to;
-		messages[i].msg_hdr.msg_namelen = sizeof(to);
+		messages[i].msg_hdr.msg_name = (void *)&series->to;
+		messages[i].msg_hdr.msg_namelen = sizeof(series->to);
 		messages[i].msg_hdr.msg_iov = &iov;
 		messages[i].msg_hdr.msg_iovlen = 1;
 	}
@@ -186,6 +183,17 @@ void series_train(struct series *series)
 	series->delivered += *series->chain->arrived - before;
 	if (complete && series->trains < TRAINS_MAX)
 		series->ns[series->trains++] = (double)took / sent;
+}
+
+void series_round(struct series *series, int pid)
+{
+	unsigned int i;
+
+	pin_to(0, series->cpu);
+	if (pid)
+		pin_to(pid, series->cpu);
+	for (i = 0; i < ROUND_TRAINS; i++)
+		series_train(series);
 }
 
 void series_forget(struct series *series)

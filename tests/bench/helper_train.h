@@ -19,7 +19,9 @@
 #define AMT_TESTS_BENCH_TRAIN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <netinet/in.h>
 #include "bench/helper_chain.h"
 
 #define TRAINS_MAX 512
@@ -29,6 +31,9 @@ struct series {
 	struct chain *chain;
 	unsigned int payload, n; /* octets of UDP payload; copies of each packet */
 	int cpu;
+	struct sockaddr_in to; /* where packets go, and what they carry */
+	const void *message;
+	size_t message_len;
 	double ns[TRAINS_MAX];	      /* of each complete train, per packet */
 	unsigned int trains, packets; /* packets: of the last train */
 	uint64_t expected, delivered;
@@ -43,6 +48,8 @@ bool clocks_are_wall(void);
 
 /* Runs one train and notes it. */
 void series_train(struct series *series);
+/* Some trains on the series' core; pid: a process that works for it, moved there too, or 0. */
+void series_round(struct series *series, int pid);
 /* Median cost of a packet, sender included; 0 without any complete train. */
 double series_packet_ns(struct series *series);
 /* Of a copy, without the sender's part of the packet. */

@@ -5,6 +5,7 @@
  *   measure [-r ROUNDS] [-R PID] PREFIX PATH:N[,N...]...
  * PATH is xdp, tc, sendmmsg, bound or driver; -R is the process of the sendmmsg relay.
  */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <dirent.h>
 #include <getopt.h>
@@ -19,9 +20,8 @@
 #include "bench/helper_chain.h"
 #include "bench/helper_train.h"
 
-#define SERIES_MAX     64
-#define CPUS_MAX       64
-#define TRAINS_A_ROUND 4
+#define SERIES_MAX 64
+#define CPUS_MAX   64
 
 static const unsigned int payloads[] = {64, 1316};
 
@@ -41,6 +41,20 @@ static void die(const char *what)
 	exit(1);
 }
 
+/* 232.9.x.y, n = x * 256 + y */
+static void group_of(struct series *series)
+{
+	static const uint8_t payload[2048];
+
+	series->to = (struct sockaddr_in){
+		.sin_family = AF_INET,
+		.sin_port = htons(5001),
+		.sin_addr.s_addr = htonl(0xe8090000u | series->n),
+	};
+	series->message = payload;
+	series->message_len = series->payload;
+}
+
 static struct series *add_series(struct measurement *m, enum chain_kind kind, unsigned int payload,
 				 unsigned int n)
 {
@@ -51,6 +65,7 @@ static struct series *add_series(struct measurement *m, enum chain_kind kind, un
 	series->chain = &m->chains[kind];
 	series->payload = payload;
 	series->n = n;
+	group_of(series);
 	m->used[kind] = true;
 	m->series[m->n++] = series;
 	return series;
@@ -149,6 +164,7 @@ static int serving_cpu(struct measurement *m, unsigned int n)
 
 	if (!m->used[CHAIN_XDP])
 		return best;
+	group_of(&probe);
 	for (cpu = 0; cpu < CPUS_MAX; cpu++)
 		before[cpu] = thread_ns(m->thread[cpu]);
 	series_train(&probe);
@@ -166,13 +182,7 @@ static int serving_cpu(struct measurement *m, unsigned int n)
 
 static void run_series(struct measurement *m, struct series *series)
 {
-	unsigned int i;
-
-	pin_to(0, series->cpu);
-	if (series->chain->kind == CHAIN_SENDMMSG)
-		pin_to(m->relay_pid, series->cpu);
-	for (i = 0; i < TRAINS_A_ROUND; i++)
-		series_train(series);
+	series_round(series, series->chain->kind == CHAIN_SENDMMSG ? m->relay_pid : 0);
 }
 
 static void warm_up(struct measurement *m)
