@@ -100,10 +100,9 @@ static void open_ours(struct measurement *m, enum chain_kind kind, struct gatewa
 	if (!ret)
 		ret = pseudo_open(&path->pseudo, &pseudo, m->base, &err);
 	if (!ret)
-		ret = datapath_attach_gateway(path->datapath, "gw0",
-					      kind == CHAIN_XDP ? DATAPATH_MODE_XDP
-								: DATAPATH_MODE_TC,
-					      true, &err);
+		ret = datapath_attach_gateway(
+			path->datapath, "gw0",
+			kind == CHAIN_XDP ? DATAPATH_MODE_XDP : DATAPATH_MODE_TC, true, &err);
 	if (ret)
 		chain_die("%s", err.text);
 	pseudo_info(path->pseudo, &info);
@@ -249,11 +248,10 @@ static void print(struct measurement *m)
 			double sender = series_packet_ns(&m->series[PATHS - 1][p]);
 
 			json_array_append_new(
-				rows,
-				json_pack("{s:s, s:i, s:f, s:f}", "path", series->chain->name,
-					  "payload", (int)series->payload, "ns_per_packet",
-					  series_copy_ns(series, sender), "delivered",
-					  series_delivered(series)));
+				rows, json_pack("{s:s, s:i, s:f, s:f}", "path", series->chain->name,
+						"payload", (int)series->payload, "ns_per_packet",
+						series_copy_ns(series, sender), "delivered",
+						series_delivered(series)));
 		}
 	all = json_pack("{s:o, s:s}", "rows", rows, "clock", clocks_are_wall() ? "wall" : "cpu");
 	json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
