@@ -68,9 +68,7 @@ nonces() {
 handshakes() {
 	local address
 	address=$(endpoint "$1")
-	same "P of Requests" "$(of 'amt.type == 3' amt.request.p | sort -u | xargs -n 1 |
-		tr 'TFalserue' '10       ' | tr -d ' ' | xargs)" "0 1"
-	same "Requests by their octets" "$(of 'amt.type == 3' udp.payload | cut -c 1-8 | sort -u |
+	same "Requests" "$(of 'amt.type == 3' udp.payload | cut -c 1-8 | sort -u |
 		xargs)" "03020000 03030000"
 	same "the Queries' endpoint" "$(of 'amt.type == 4' amt.membership_query.g \
 		amt.gateway.port_number amt.gateway.ip_address | sort -u)" \
