@@ -13,7 +13,6 @@
 #include "relay/service.h"
 
 #define ADDRESSES_MAX 256
-#define MAPS_MAX      64
 #define DRAIN_MAX     86400
 
 /* ---- what all answers share ---- */
@@ -225,24 +224,22 @@ static void handle_stats(void *arg, const json_t *request, struct control_answer
 static void handle_maps(void *arg, const json_t *request, struct control_answer *answer)
 {
 	struct control_context *context = arg;
-	struct datapath_map_view maps[MAPS_MAX];
+	struct datapath_map_view map;
 	json_t *array = json_array();
-	unsigned int i, n;
 	const char *command;
+	unsigned int i;
 
 	if (!control_arguments(request, answer, "{s:s !}", "command", &command)) {
 		json_decref(array);
 		return;
 	}
-	n = datapath_maps(control_datapath(context), maps, MAPS_MAX);
-	for (i = 0; i < n; i++)
-		json_array_append_new(array, json_pack("{ss ss ss ss sI so}", "map", maps[i].name,
-						       "path", maps[i].path, "type", maps[i].type,
-						       "holds", maps[i].holds, "max_entries",
-						       (json_int_t)maps[i].max_entries, "used",
-						       maps[i].used == DATAPATH_NONE
-							       ? json_null()
-							       : json_integer(maps[i].used)));
+	for (i = 0; datapath_map(control_datapath(context), i, &map); i++)
+		json_array_append_new(
+			array, json_pack("{ss ss ss ss sI so}", "map", map.name, "path", map.path,
+					 "type", map.type, "holds", map.holds, "max_entries",
+					 (json_int_t)map.max_entries, "used",
+					 map.used == DATAPATH_NONE ? json_null()
+								   : json_integer(map.used)));
 	control_answer(answer, json_pack("{so}", "maps", array));
 }
 

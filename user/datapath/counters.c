@@ -102,7 +102,7 @@ static uint32_t count_used(const struct datapath *dp, enum map_id id)
 	}
 }
 
-unsigned int datapath_maps(struct datapath *dp, struct datapath_map_view *out, unsigned int max)
+bool datapath_map(struct datapath *dp, unsigned int i, struct datapath_map_view *out)
 {
 	static const struct {
 		const char *type, *holds;
@@ -111,17 +111,16 @@ unsigned int datapath_maps(struct datapath *dp, struct datapath_map_view *out, u
 		DATAPATH_MAPS(MAP_ABOUT)
 #undef MAP_ABOUT
 	};
-	unsigned int i;
 
-	for (i = 0; i < MAP_NUM && i < max; i++) {
-		out[i] = (struct datapath_map_view){
-			.name = map_name(i),
-			.type = about[i].type,
-			.holds = about[i].holds,
-			.max_entries = dp->maps.max_entries[i],
-			.used = count_used(dp, i),
-		};
-		snprintf(out[i].path, sizeof(out[i].path), "%.90s/%s", dp->pins.dir, map_name(i));
-	}
-	return MAP_NUM;
+	if (i >= MAP_NUM)
+		return false;
+	*out = (struct datapath_map_view){
+		.name = map_name(i),
+		.type = about[i].type,
+		.holds = about[i].holds,
+		.max_entries = dp->maps.max_entries[i],
+		.used = count_used(dp, i),
+	};
+	snprintf(out->path, sizeof(out->path), "%.90s/%s", dp->pins.dir, map_name(i));
+	return true;
 }

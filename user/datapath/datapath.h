@@ -193,6 +193,7 @@ struct datapath_map_view {
 	uint32_t max_entries;
 	uint32_t used; /* DATAPATH_NONE where nobody counts */
 };
-unsigned int datapath_maps(struct datapath *dp, struct datapath_map_view *out, unsigned int max);
+/* Map i of them all; false behind the last. */
+bool datapath_map(struct datapath *dp, unsigned int i, struct datapath_map_view *out);
 
 #endif
