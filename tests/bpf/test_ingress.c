@@ -153,10 +153,16 @@ static void test_no_group(void **state)
 	assert_int_equal(verdict_for(&(struct packet_spec){.ipv6 = true, .group = "ff3e::9"}),
 			 XDP_PASS);
 	expect(AMT_COUNT_NO_GROUP, 2);
+	/* another source of an SSM group */
+	path_group(&path, 2, SOURCE4, "232.1.2.5", AMT_PATH_XDP_DIRECT, 0, 1000, 1);
+	assert_int_equal(
+		verdict_for(&(struct packet_spec){.source = "198.51.100.8", .group = "232.1.2.5"}),
+		XDP_PASS);
+	expect(AMT_COUNT_NO_GROUP, 3);
 	serve(AMT_PATH_TC, 1);
 	assert_int_equal(verdict_for(&(struct packet_spec){}), XDP_PASS);
 	assert_int_equal(verdict_for(&(struct packet_spec){.ipv6 = true}), XDP_PASS);
-	expect(AMT_COUNT_NO_GROUP, 2);
+	expect(AMT_COUNT_NO_GROUP, 3);
 	expect(AMT_COUNT_PACKETS_IN, 0);
 }
 

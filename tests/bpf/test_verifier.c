@@ -2,11 +2,12 @@
 /*
  * What the kernel's verifier has to do for our programs. amtd's start waits for it, and a program
  * near the verifier's limit of a million instructions is refused by the next kernel that looks at
- * one state more.
+ * one state more. And that none of them is loaded as xdp.frags.
  */
 #include "bpf/helper_path.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
@@ -21,6 +22,9 @@ static void check_one(const struct bpf_program *program)
 	print_message("%s: %u instructions verified\n", bpf_program__name(program),
 		      info.verified_insns);
 	assert_in_range(info.verified_insns, 1, VERIFIED_MOST);
+	/* the broadcast of a frame of several buffers corrupts memory (bpf/fanout.h) */
+	assert_null(strstr(bpf_program__section_name(program), "frags"));
+	assert_false(bpf_program__flags(program) & BPF_F_XDP_HAS_FRAGS);
 }
 
 static void check(const struct bpf_object *object)

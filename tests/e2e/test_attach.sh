@@ -225,6 +225,36 @@ made_anew() { # made_anew IF REMAKE MODE
 	gateways_good g
 }
 
+# ---- an interface whose driver has no XDP: generic XDP is never used ----
+
+bridge_up0() {
+	ip -n "$net_id-relay" link add br0 type bridge mcast_snooping 0
+	ip -n "$net_id-relay" addr flush dev up0 scope global
+	ip -n "$net_id-relay" link set up0 master br0
+	ip -n "$net_id-relay" link set br0 up
+	net_addr relay br0 10.1.0.254/24 2001:db8:1::fe/64
+}
+
+bridge_off() {
+	ip -n "$net_id-relay" link del br0
+	net_addr relay up0 10.1.0.254/24 2001:db8:1::fe/64
+}
+
+no_native_xdp() {
+	local conf=$net_dir/bridge.conf
+	relay_conf >/dev/null
+	sed 's/up0/br0/' "$net_dir/amtd.conf" >"$conf"
+	relay_start "$conf"
+	gateways g --expect 100
+	send -n 100 "${stream[@]}"
+	path_is '^tc$' || fail "path is $(ctl --json groups | jq -r '.groups[].path')"
+	status_is '.interfaces[] | select(.interface == "br0") | .tc and .xdp == false and
+		(.why | test("native XDP"))' || fail "status does not say why: $(ctl status)"
+	gateways_good g
+	datapath_clean
+	one_line 'native XDP' 1 ctl attach br0 --upstream --mode xdp
+}
+
 # ---- an uplink that drops ----
 
 drops() {
@@ -281,6 +311,9 @@ attach_case "a foreign program upstream: auto takes TC" auto_beside up0 '^tc$'
 attach_case "a foreign program on the uplink: copies pass it by" auto_beside down0 '^xdp'
 attach_case "detach removes ours only" detach_ours
 attach_case "attach again with other roles" other_roles
+bridge_up0
+attach_case "upstream is a bridge: TC, never generic XDP" no_native_xdp
+bridge_off
 attach_case "an unknown interface" unknown
 for mode in xdp tc; do
 	attach_case "$mode: one interface for all, no configuration" one_armed $mode

@@ -165,6 +165,7 @@ static int link_update(const struct datapath *dp, uint32_t ifindex, int program)
 
 static int link_create(const struct datapath *dp, uint32_t ifindex, int program)
 {
+	/* never generic: the egress program would see no metadata (bpf/fanout.h) */
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
 	char name[32];
 	int fd, ret;
