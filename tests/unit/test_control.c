@@ -356,7 +356,7 @@ static void wait_ms(int ms)
 
 static void impatience(void **state)
 {
-	static const struct timeval short_time = {.tv_usec = 400000};
+	static const struct timeval short_time = {.tv_sec = 1, .tv_usec = 500000};
 	char buf[4096];
 	int silent, partial, stalled, slow, i;
 
@@ -374,11 +374,13 @@ static void impatience(void **state)
 	close(silent);
 	close(partial);
 	close(stalled);
-	/* slow but steady: waiting for the rest of an answer is not being idle */
+	/* slow but steady, for longer than that: waiting for the rest of an answer is not being
+	 * idle
+	 */
 	slow = dial();
 	say(slow, "{\"command\":\"rows\"}\n", 19);
 	for (i = 0; i < 20; i++) {
-		wait_ms(40);
+		wait_ms(90);
 		assert_true(recv(slow, buf, sizeof(buf), MSG_DONTWAIT) > 0);
 		while (recv(slow, buf, sizeof(buf), MSG_DONTWAIT) > 0 && i % 2)
 			;
