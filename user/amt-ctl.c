@@ -336,6 +336,15 @@ static int take_json(struct session *session, int argc, char **argv)
 	return n;
 }
 
+/* Of getopt_long(), which knows a short option, or one without its argument, by optopt. */
+static int wrong_option(const char *argument)
+{
+	const char option[] = {'-', (char)optopt, 0};
+
+	arguments_error("'%s' is not possible here", optopt ? option : argument);
+	return EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -347,6 +356,7 @@ int main(int argc, char **argv)
 	struct session session = {.instance = INSTANCE_DEFAULT};
 	int option, ret;
 
+	opterr = 0; /* one line says what is wrong */
 	argc = take_json(&session, argc, argv);
 	while ((option = getopt_long(argc, argv, "+i:hV", options, NULL)) != -1) {
 		switch (option) {
@@ -360,8 +370,7 @@ int main(int argc, char **argv)
 			puts("amt-ctl " AMT_VERSION);
 			return 0;
 		default:
-			fprintf(stderr, "see amt-ctl help\n");
-			return EXIT_USAGE;
+			return wrong_option(argv[optind - 1]);
 		}
 	}
 	if (!instance_is_valid(session.instance)) {

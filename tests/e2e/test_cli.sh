@@ -11,7 +11,8 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 failed=0
 
-# expect NAME STATUS PATTERN COMMAND...: exit status, and a line of what it prints
+# expect NAME STATUS PATTERN COMMAND...: exit status, and a line of what it prints; of amt-ctl that
+# is one line when it fails
 expect() {
 	local case=$1 want=$2 pattern=$3 status=0 said
 	shift 3
@@ -21,6 +22,9 @@ expect() {
 		failed=1
 	elif ! grep -qE -e "$pattern" <<<"$said"; then
 		echo "not ok $case: says: $said"
+		failed=1
+	elif [ "$1" = "$ctl" ] && [ "$want" -ne 0 ] && [ "$(wc -l <<<"$said")" -ne 1 ]; then
+		echo "not ok $case: not one line: $said"
 		failed=1
 	else
 		echo "ok $case"
@@ -37,7 +41,9 @@ amt_ctl_usage() {
 	expect "no amtd, attach" 3 "is not running" "$ctl" -i "$name" attach eth0
 	expect "no amtd, top" 3 "is not running" "$ctl" -i "$name" top
 	expect "unknown command" 2 "there is no command 'fly'" "$ctl" -i "$name" fly
-	expect "unknown option" 2 "" "$ctl" --fly
+	expect "unknown option" 2 "'--fly' is not possible here; see amt-ctl help" "$ctl" --fly
+	expect "unknown letter" 2 "'-z' is not possible here" "$ctl" -z
+	expect "option without its value" 2 "'-i' is not possible here" "$ctl" -i
 	expect "no such instance name" 2 "is no name of an instance" "$ctl" -i ../x
 	expect "attach without name" 2 "wants the name" "$ctl" -i "$name" attach
 	expect "attach two" 2 "one interface at a time" "$ctl" -i "$name" attach a b
