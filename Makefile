@@ -97,7 +97,7 @@ bench-vm: ## instructions for each copy in a guest, beside the kernel's own AMT 
 	@$(MAKE) -j"$$(nproc)" --no-print-directory programs $(BENCH)
 	@tests/vm/bench $(if $(JSON),--json '$(JSON)')
 
-check: ## format, shellcheck, cppcheck, man pages
+check: ## format, shellcheck, cppcheck, man pages, systemd unit
 	@scripts/setup check
 	@scripts/check
 
