@@ -16,14 +16,12 @@ static int compare_u64(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void median_and_max(uint64_t *values, size_t n, uint64_t *median, uint64_t *max)
+static struct summary_times times_of(uint64_t *values, size_t n)
 {
-	*median = *max = 0;
 	if (n == 0)
-		return;
+		return (struct summary_times){0};
 	qsort(values, n, sizeof(*values), compare_u64);
-	*median = values[n / 2];
-	*max = values[n - 1];
+	return (struct summary_times){values[n / 2], values[n * 99 / 100], values[n - 1]};
 }
 
 static int measure_times(struct summary *summary, const struct summary_entry *entries,
@@ -39,14 +37,14 @@ static int measure_times(struct summary *summary, const struct summary_entry *en
 		if (entries[i].gateway && entries[i].gateway->round_trip_ns)
 			values[found++] = entries[i].gateway->round_trip_ns;
 	}
-	median_and_max(values, found, &summary->query_median_ns, &summary->query_max_ns);
+	summary->query = times_of(values, found);
 	for (found = 0, i = 0; i < n; i++) {
 		const struct receiver *receiver = entries[i].receiver;
 
 		if (receiver->first_after_join_ns > receiver->joined_ns)
 			values[found++] = receiver->first_after_join_ns - receiver->joined_ns;
 	}
-	median_and_max(values, found, &summary->data_median_ns, &summary->data_max_ns);
+	summary->data = times_of(values, found);
 	free(values);
 	return 0;
 }
@@ -136,7 +134,7 @@ static void print_gateways(const struct summary *s)
 	line_if("limited", s->counts.limited, "Queries with the L flag");
 	line_if("refused", s->counts.refused, "messages that a gateway has to ignore");
 	printf("%-14s %12.3f  ms from Request to Query, worst %.3f\n", "query",
-	       milliseconds(s->query_median_ns), milliseconds(s->query_max_ns));
+	       milliseconds(s->query.median_ns), milliseconds(s->query.max_ns));
 }
 
 void summary_print(const struct summary *s)
@@ -146,8 +144,9 @@ void summary_print(const struct summary *s)
 	if (s->gateways > 0)
 		print_gateways(s);
 	if (t->packets > 0)
-		printf("%-14s %12.3f  ms from join to data, worst %.3f\n", "first packet",
-		       milliseconds(s->data_median_ns), milliseconds(s->data_max_ns));
+		printf("%-14s %12.3f  ms from join to data, 99 %% in %.3f, worst %.3f\n",
+		       "first packet", milliseconds(s->data.median_ns),
+		       milliseconds(s->data.p99_ns), milliseconds(s->data.max_ns));
 	line("packets", t->packets, "");
 	printf("%-14s %12.2f  Mbit/s of payload over %.2f s\n", "rate",
 	       s->seconds > 0 ? (double)t->bytes * 8 / s->seconds / 1e6 : 0, s->seconds);
@@ -262,8 +261,9 @@ static void put_counts(json_t *json, const struct summary *s)
 	put(json, "limited", s->counts.limited);
 	put(json, "retries", s->counts.retries);
 	put(json, "refused", s->counts.refused);
-	put(json, "query_median_ns", s->query_median_ns);
-	put(json, "query_max_ns", s->query_max_ns);
+	put(json, "query_median_ns", s->query.median_ns);
+	put(json, "query_p99_ns", s->query.p99_ns);
+	put(json, "query_max_ns", s->query.max_ns);
 }
 
 static void put_totals(json_t *json, const struct summary *s)
@@ -287,8 +287,9 @@ static void put_totals(json_t *json, const struct summary *s)
 	put(json, "after_leave", t->after_leave);
 	put(json, "socket_drops", s->socket_drops);
 	put(json, "identical", s->identical);
-	put(json, "data_median_ns", s->data_median_ns);
-	put(json, "data_max_ns", s->data_max_ns);
+	put(json, "data_median_ns", s->data.median_ns);
+	put(json, "data_p99_ns", s->data.p99_ns);
+	put(json, "data_max_ns", s->data.max_ns);
 	json_object_set_new(json, "seconds", json_real(s->seconds));
 	json_object_set_new(json, "good", json_boolean(summary_good(s)));
 }

@@ -20,6 +20,10 @@ struct summary_entry {
 	uint64_t socket_drops; /* packets that came but found no room in the socket */
 };
 
+struct summary_times {
+	uint64_t median_ns, p99_ns, max_ns; /* half and 99 % of them are not longer */
+};
+
 struct summary {
 	struct receiver_totals totals;
 	struct gateway_counts counts;
@@ -30,8 +34,7 @@ struct summary {
 	double seconds;
 	bool in_order; /* packets out of order are a failure */
 	bool compare;
-	/* Request to Query, and join to first packet: median and worst, ns */
-	uint64_t query_median_ns, query_max_ns, data_median_ns, data_max_ns;
+	struct summary_times query, data; /* Request to Query, join to first packet */
 };
 
 /* joins, leaves, seconds, in_order and compare are the caller's to set. */
