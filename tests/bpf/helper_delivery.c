@@ -2,8 +2,10 @@
 /* See helper_delivery.h. */
 #include "bpf/helper_delivery.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #define FIRST_PORT 1000
 #define PORTS	   20000
@@ -15,6 +17,19 @@ struct member {
 	unsigned int copies, next;
 	bool disordered;
 };
+
+/* Before Linux 6.5 softirqs wait for ksoftirqd once it runs, and the cpumap's thread goes on
+ * filling the veth's ring of 256 frames: on a slow machine copies are lost there. They have to be
+ * counted. */
+static bool may_drop(void)
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname kernel;
+
+	uname(&kernel);
+	sscanf(kernel.release, "%u.%u", &major, &minor);
+	return major < 6 || (major == 6 && minor < 5);
+}
 
 static unsigned int port_of(unsigned int endpoint, const struct delivery *delivery)
 {
@@ -75,7 +90,8 @@ static void judge(struct path *path, const struct delivery *delivery, unsigned i
 	packet_forwarded(&expected, &spec);
 	assert_int_equal(inner_length, expected.inner);
 	assert_memory_equal(inner, expected.frame + expected.front, inner_length);
-	if (!delivery->live && member->next != spec.sequence)
+	if (!delivery->live &&
+	    (member->next > spec.sequence || (member->next < spec.sequence && !may_drop())))
 		member->disordered = true;
 	member->next = spec.sequence + 1;
 	member->copies++;
@@ -107,6 +123,7 @@ void deliver(struct path *path, const struct delivery *delivery)
 	struct packet_spec spec = delivery->packet;
 	struct packet packet;
 	unsigned int got = 0;
+	uint64_t dropped;
 
 	path_config(path);
 	prepare(path, delivery);
@@ -122,21 +139,28 @@ void deliver(struct path *path, const struct delivery *delivery)
 			got += collect(path, delivery, members, number);
 	}
 	got += collect(path, delivery, members, number * delivery->packets - got);
+	dropped = path_counter(path, AMT_COUNT_XMIT_DROPS);
 	for (unsigned int i = 0; i < number; i++) {
-		if (members[i].copies != delivery->packets || members[i].disordered)
+		if (members[i].copies > delivery->packets || members[i].disordered ||
+		    (members[i].copies < delivery->packets && !(dropped && may_drop())))
 			fail_msg("member %u of %u: %u of %u packets%s; %u copies in all, "
 				 "%llu sent, %llu dropped at transmit, %llu in recirculation",
 				 i, number, members[i].copies, delivery->packets,
 				 members[i].disordered ? ", out of order" : "", got,
 				 (unsigned long long)path_counter(path, AMT_COUNT_COPIES_OUT),
-				 (unsigned long long)path_counter(path, AMT_COUNT_XMIT_DROPS),
+				 (unsigned long long)dropped,
 				 (unsigned long long)path_counter(path,
 								  AMT_COUNT_RECIRCULATION_DROPS));
 	}
-	assert_int_equal(got, number * delivery->packets);
-	assert_int_equal(path_counter(path, AMT_COUNT_COPIES_OUT), got);
+	if (dropped && may_drop())
+		print_message("# %u members: %llu of %u copies lost at a full ring, as kernels "
+			      "before 6.5 may\n",
+			      number, (unsigned long long)dropped, number * delivery->packets);
+	else
+		assert_int_equal(dropped, 0);
+	assert_int_equal(got + dropped, number * delivery->packets);
+	assert_int_equal(path_counter(path, AMT_COUNT_COPIES_OUT), got + dropped);
 	assert_int_equal(path_counter(path, AMT_COUNT_PACKETS_IN), delivery->packets);
-	assert_int_equal(path_counter(path, AMT_COUNT_XMIT_DROPS), 0);
 	assert_int_equal(path_counter(path, AMT_COUNT_RECIRCULATION_DROPS), 0);
 	free(members);
 	path_reset(path);

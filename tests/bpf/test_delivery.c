@@ -16,6 +16,13 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* A failed delivery leaves nothing to the next. */
+static int reset(void **state)
+{
+	path_reset(&path);
+	return 0;
+}
+
 static void test_one_copy(void **state)
 {
 	for (int ipv6 = 0; ipv6 < 2; ipv6++)
@@ -115,10 +122,13 @@ static void test_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_one_copy),     cmocka_unit_test(test_direct),
-		cmocka_unit_test(test_recirculated), cmocka_unit_test(test_every_endpoint),
-		cmocka_unit_test(test_burst),	     cmocka_unit_test(test_order),
-		cmocka_unit_test(test_largest),
+		cmocka_unit_test_teardown(test_one_copy, reset),
+		cmocka_unit_test_teardown(test_direct, reset),
+		cmocka_unit_test_teardown(test_recirculated, reset),
+		cmocka_unit_test_teardown(test_every_endpoint, reset),
+		cmocka_unit_test_teardown(test_burst, reset),
+		cmocka_unit_test_teardown(test_order, reset),
+		cmocka_unit_test_teardown(test_largest, reset),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
