@@ -168,7 +168,7 @@ $(BENCH_SKEL): $(O)/skel/%.skel.h: $(O)/tests/bench/%.bpf.o
 $(BPFTEST_SKEL): $(O)/skel/%.skel.h: $(O)/tests/bpf/%.bpf.o
 	$(SKELETON)
 
-$(O)/tests/bpf/test_siphash.o: $(BPFTEST_SKEL)
+$(O)/tests/bpf/test_siphash.o $(O)/tests/bpf/helper_judge.o: $(BPFTEST_SKEL)
 
 $(O)/tests/bench/helper_chain.o: $(BENCH_SKEL)
 

@@ -488,17 +488,23 @@ static int redirect_program(int ifindex)
 	return fd;
 }
 
-/* By way of up1, not straight into the program: before Linux 6.3 the kernel looks for a live
- * frame's data 40 octets before it when it makes clones. From up1 it comes as from any driver. */
-void path_live(struct path *path, const struct packet *in, unsigned int number)
+void path_live_by(int program, const struct packet *in, unsigned int number)
 {
 	struct xdp_md context = {.data_end = in->length};
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = in->frame, .data_size_in = in->length,
 		    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = number,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = 64);
-	int program = redirect_program(path->up1);
 
 	assert_int_equal(bpf_prog_test_run_opts(program, &options), 0);
+}
+
+/* By way of up1, not straight into the program: before Linux 6.3 the kernel looks for a live
+ * frame's data 40 octets before it when it makes clones. From up1 it comes as from any driver. */
+void path_live(struct path *path, const struct packet *in, unsigned int number)
+{
+	int program = redirect_program(path->up1);
+
+	path_live_by(program, in, number);
 	close(program);
 }
 

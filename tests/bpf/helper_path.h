@@ -76,6 +76,8 @@ int path_run(struct path *path, int ifindex, const struct packet *in, uint8_t *o
 	     uint32_t *out_length);
 /* Frames into up0, number of them, in polls of 64. */
 void path_live(struct path *path, const struct packet *in, unsigned int number);
+/* As redirected there by a program of the test's own. */
+void path_live_by(int program, const struct packet *in, unsigned int number);
 void path_send(struct path *path, const struct packet *packet);
 /* The next frame that came out of an uplink; 0: none for `wait` milliseconds. */
 uint32_t path_receive(struct path *path, unsigned int uplink, uint8_t *frame, int wait);

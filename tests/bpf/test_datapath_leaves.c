@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The data path with a group of 8,192 members, of whom 1,000 a second leave while packets flow:
+ * whoever stays gets every packet exactly once, whoever has left gets no more. (A packet may
+ * overtake another while the number of blocks changes: not judged.)
+ */
+#include "unit/unit.h"
+
+#include <arpa/inet.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <event2/event.h>
+#include "base/addr.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "bpf/helper_judge.h"
+#include "bpf/helper_packet.h"
+#include "bpf/net.h"
+#include "datapath/datapath.h"
+
+#define MEMBERS	   8192
+#define LEAVERS	   2500 /* 1,000 a second */
+#define FIRST_PORT 1000
+#define STRIDE	   2749 /* coprime to MEMBERS: leavers come from everywhere */
+#define PERIOD_US  60000
+#define PACKETS	   200 /* at most */
+
+static struct {
+	char instance[32];
+	struct event_base *base;
+	struct datapath *dp;
+	struct judge *judge;
+	uint32_t set, tunnels[MEMBERS];
+	int in; /* packet socket: the source */
+	pthread_t sender;
+	volatile bool stop;
+	volatile unsigned int sent;
+} t;
+
+static uint64_t counter(enum amt_counter which)
+{
+	uint64_t counters[AMT_DATA_COUNTERS_NUM];
+
+	assert_int_equal(datapath_counters(t.dp, counters), 0);
+	return counters[which];
+}
+
+static void turn(unsigned int ms)
+{
+	const struct timeval period = {ms / 1000, ms % 1000 * 1000};
+
+	event_base_loopexit(t.base, &period);
+	event_base_dispatch(t.base);
+}
+
+static void open_datapath(void)
+{
+	static const struct datapath_callbacks callbacks;
+	const struct datapath_options options = {
+		.instance = t.instance,
+		.max_tunnels = MEMBERS,
+		.max_groups = 16,
+		.max_blocks = 8192,
+		.max_nexthops = 64,
+		.ttl = 64,
+		.lease_ns = 260 * NSEC_PER_SEC,
+	};
+	struct error err = {""};
+
+	assert_int_equal(datapath_open(&t.dp, &options, t.base, &callbacks, &err), 0);
+	assert_int_equal(datapath_attach(t.dp, "src0", true, false, DATAPATH_MODE_AUTO, 0, &err),
+			 0);
+	/* said, since before Linux 6.3 nobody tells whether a veth takes XDP frames */
+	assert_int_equal(datapath_attach(t.dp, "dn0", false, true, DATAPATH_MODE_XDP, 0, &err), 0);
+}
+
+static void join_all(void)
+{
+	struct datapath_tunnel in = {.gateway.addr = net_addr("10.8.0.1"),
+				     .relay = {net_addr("10.9.0.1"), htons(2268)}};
+	const struct amt_group_key key = {net_addr(SOURCE4), net_addr(GROUP4)};
+	unsigned int i;
+
+	assert_int_equal(datapath_set_create(t.dp, &key, DATAPATH_NONE, &t.set), 0);
+	for (i = 0; i < MEMBERS; i++) {
+		in.gateway.port = htons((uint16_t)(FIRST_PORT + i));
+		assert_int_equal(datapath_tunnel_add(t.dp, &in, &t.tunnels[i]), 0);
+		assert_int_equal(datapath_member_add(t.dp, t.set, t.tunnels[i]), 0);
+	}
+	assert_int_equal(datapath_set_publish(t.dp, t.set, 0), 0);
+}
+
+static int open_source(void)
+{
+	const struct sockaddr_ll at = {.sll_family = AF_PACKET,
+				       .sll_ifindex = (int)net_ifindex("src1")};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+static int setup(void **state)
+{
+	t.base = event_base_new();
+	net_run("ip link add src0 type veth peer name src1");
+	net_run("n=$(nproc) && q=\"numtxqueues $n numrxqueues $n\" && "
+		"ip link add dn0 $q type veth peer name dn1 $q");
+	net_run("for i in src0 src1 dn0 dn1; do ip link set $i up; done");
+	net_run("ip addr add 10.9.0.1/24 dev dn0 && ip route add 10.8.0.0/16 via 10.9.0.2");
+	net_run("ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev dn0");
+	t.judge = judge_open(0);
+	judge_watch(t.judge, (int)net_ifindex("dn1"));
+	judge_reset(t.judge);
+	t.in = open_source();
+	open_datapath();
+	join_all();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	datapath_destroy(t.dp);
+	judge_close(t.judge);
+	close(t.in);
+	event_base_free(t.base);
+	return 0;
+}
+
+static void *send_all(void *arg)
+{
+	struct packet_spec spec = {.payload = 100};
+	struct packet packet;
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(0, &cpu); /* a sender that changes CPUs reorders by itself */
+	pthread_setaffinity_np(pthread_self(), sizeof(cpu), &cpu);
+	while (!t.stop && t.sent < PACKETS) {
+		spec.sequence = t.sent;
+		packet_build(&packet, &spec);
+		send(t.in, packet.frame, packet.length, 0);
+		t.sent++;
+		usleep(PERIOD_US);
+	}
+	return NULL;
+}
+
+static unsigned int leaver(unsigned int i)
+{
+	return i * STRIDE % MEMBERS;
+}
+
+/* Some leave the group, some end. */
+static void leave(unsigned int i)
+{
+	uint32_t tunnel = t.tunnels[leaver(i)];
+
+	if (i % 2)
+		datapath_member_remove(t.dp, t.set, tunnel);
+	else
+		datapath_tunnel_remove(t.dp, tunnel);
+}
+
+static void leave_at_rate(void)
+{
+	uint64_t start = clock_now();
+	unsigned int left = 0, due;
+
+	while (left < LEAVERS) {
+		due = (unsigned int)((clock_now() - start) / NSEC_PER_MSEC);
+		for (; left < due && left < LEAVERS; left++)
+			leave(left);
+		turn(1);
+	}
+}
+
+static struct verdict verdict_on(unsigned int from, unsigned int to, unsigned int first,
+				 unsigned int last)
+{
+	struct verdict all = {0}, one;
+	unsigned int i;
+
+	for (i = from; i < to; i++) {
+		one = judge_verdict(t.judge, FIRST_PORT + leaver(i), 1, first, last);
+		all.missing += one.missing;
+		all.repeated += one.repeated;
+	}
+	return all;
+}
+
+static void nobody_else_notices(void **state)
+{
+	struct verdict stay, went;
+	unsigned int sent;
+
+	assert_int_equal(pthread_create(&t.sender, NULL, send_all, NULL), 0);
+	turn(300);
+	leave_at_rate();
+	turn(1500); /* what had to wait for the grace period is done */
+	sent = t.sent;
+	turn(400);
+	t.stop = true;
+	pthread_join(t.sender, NULL);
+	judge_wait(t.judge, counter(AMT_COUNT_COPIES_OUT));
+	stay = verdict_on(LEAVERS, MEMBERS, 0, t.sent);
+	went = verdict_on(0, LEAVERS, sent, t.sent);
+	print_message("%u packets, %u of %u left: %llu missing, %llu repeated, %llu dropped\n",
+		      t.sent, LEAVERS, MEMBERS, (unsigned long long)stay.missing,
+		      (unsigned long long)stay.repeated,
+		      (unsigned long long)(counter(AMT_COUNT_XMIT_DROPS) +
+					   counter(AMT_COUNT_RECIRCULATION_DROPS)));
+	assert_true(t.sent > 20 && t.sent < PACKETS);
+	assert_int_equal(stay.missing, 0);
+	assert_int_equal(stay.repeated, 0);
+	assert_int_equal(went.missing, (uint64_t)LEAVERS * (t.sent - sent)); /* nothing came */
+	assert_int_equal(went.repeated, 0);
+	assert_int_equal(judge_strange(t.judge), 0);
+	assert_int_equal(counter(AMT_COUNT_XMIT_DROPS), 0);
+	assert_int_equal(counter(AMT_COUNT_RECIRCULATION_DROPS), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(nobody_else_notices, setup, teardown),
+	};
+	int failed;
+
+	if (geteuid() || !net_enter()) {
+		puts("skip datapath_leaves: needs root");
+		return 77;
+	}
+	snprintf(t.instance, sizeof(t.instance), "test-leaves-%d", getpid());
+	log_set_level(getenv("AMT_TEST_LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	net_leave();
+	return failed;
+}
