@@ -428,8 +428,10 @@ int amt_xmit_drops(struct bpf_raw_tracepoint_args *ctx)
 	/* a first bulk after attaching finds what others left behind */
 	if (frames != sent + drops || drops <= own)
 		return 0;
-	count_add(slot == CURSOR_SPLIT ? AMT_COUNT_RECIRCULATION_DROPS : AMT_COUNT_XMIT_DROPS,
-		  drops - own);
+	if (slot == CURSOR_SPLIT)
+		count_add(AMT_COUNT_RECIRCULATION_DROPS, drops - own);
+	else
+		count_uplink_drops(slot, drops - own);
 	return 0;
 }
 

@@ -22,6 +22,15 @@ static __always_inline void count(enum amt_counter counter)
 	count_add(counter, 1);
 }
 
+static __always_inline void count_uplink_drops(__u32 uplink, __u64 drops)
+{
+	__u64 *slot = bpf_map_lookup_elem(&uplink_drops, &uplink);
+
+	if (slot)
+		*slot += drops;
+	count_add(AMT_COUNT_XMIT_DROPS, drops);
+}
+
 /* Once per packet, never per copy: a tunnel's traffic is derived from these (design 4.1). */
 static __always_inline void count_group_packet(__u32 group, __u32 length, __u64 now)
 {

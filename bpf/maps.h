@@ -173,6 +173,14 @@ struct {
 	__type(value, struct amt_cursor);
 } cursors SEC(".maps");
 
+/* uplink -> copies that its driver dropped at transmit. Read by amtd. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, AMT_UPLINKS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} uplink_drops SEC(".maps");
+
 /* 0 -> packet ids and transmit bulks of this CPU. Written by the programs. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -18,6 +18,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <event2/event.h>
 #include "base/addr.h"
 #include "base/clock.h"
@@ -359,6 +361,52 @@ static void next_hop_changes(void **state)
 	end_stream();
 }
 
+/* As the packet path would count them. */
+static void pretend_drops(uint64_t n)
+{
+	char path[128];
+	uint64_t values[64] = {n};
+	uint32_t uplink = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/fs/bpf/amt/%s/uplink_drops", t.instance);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	assert_true(libbpf_num_possible_cpus() <= 64);
+	assert_int_equal(bpf_map_update_elem(fd, &uplink, values, 0), 0);
+	close(fd);
+}
+
+static unsigned int halvings_of_uplink(void)
+{
+	struct datapath_interface list[2];
+	unsigned int i, n = datapath_interfaces(t.dp, list, 2);
+
+	for (i = 0; i < n; i++)
+		if (list[i].uplink)
+			return list[i].halvings;
+	return 99;
+}
+
+/* The uplink drops copies: the blocks of those who listen become smaller under the stream. */
+static void blocks_become_smaller(void **state)
+{
+	struct datapath_set_view before, after;
+
+	turn(2500); /* how much was dropped before does not matter */
+	start_stream();
+	assert_int_equal(datapath_set_view(t.dp, t.large, &before), 0);
+	pretend_drops(10);
+	turn(5000);
+	assert_int_equal(halvings_of_uplink(), 1);
+	assert_int_equal(datapath_set_view(t.dp, t.large, &after), 0);
+	assert_int_equal(after.members, before.members);
+	assert_true(after.blocks >= 2 * before.blocks - 1);
+	assert_int_equal(datapath_set_view(t.dp, t.small, &after), 0);
+	assert_int_equal(after.path, AMT_PATH_XDP_RECIRCULATED); /* was direct */
+	end_stream();
+}
+
 static void restarts(void **state)
 {
 	unsigned int i;
@@ -384,6 +432,7 @@ int main(void)
 		TEST(members_come_and_go),
 		TEST(leaves_faster_than_blocks_come_free),
 		TEST(next_hop_changes),
+		TEST(blocks_become_smaller),
 		TEST(restarts),
 	};
 

@@ -12,12 +12,15 @@
 #include "datapath/fanout.h"
 #include "datapath/slots.h"
 
-#define SETS	  8
-#define TUNNELS	  200
-#define ENDPOINTS 4 /* the upper half is IPv6 */
-#define REFS	  (SETS * TUNNELS)
-#define GRACE	  100ull
-#define READERS	  4
+#define SETS	    8
+#define TUNNELS	    200
+#define ENDPOINTS   4 /* the upper half is IPv6 */
+#define REFS	    (SETS * TUNNELS)
+#define GRACE	    100ull
+#define BLOCK_GRACE 7ull
+#define READERS	    4
+
+static const struct fanout_grace grace = {.ns = GRACE};
 
 enum presence { ABSENT, PRESENT, LEAVING };
 
@@ -197,7 +200,7 @@ static void open_model(uint32_t max_blocks, uint16_t block_max)
 	t.map.blocks = array(max_blocks, sizeof(*t.map.blocks));
 	t.map.fanout4 = array((size_t)max_blocks * AMT_BLOCK_MEMBERS, sizeof(*t.map.fanout4));
 	t.map.fanout6 = array((size_t)max_blocks * AMT_BLOCK_MEMBERS, sizeof(*t.map.fanout6));
-	t.fanout = fanout_new(&t.map, GRACE, &callbacks);
+	t.fanout = fanout_new(&t.map, &grace, &callbacks);
 	assert_non_null(t.fanout);
 	srandom(2268);
 }
@@ -442,6 +445,99 @@ static void grace_period(void **state)
 	close_model();
 }
 
+/* The more blocks a packet's copies may take, the longer. */
+static void grace_grows_with_blocks(void **state)
+{
+	const struct fanout_callbacks callbacks = {.moved = on_moved, .stored = on_stored};
+	const struct fanout_grace longer = {GRACE, BLOCK_GRACE};
+	uint32_t i;
+
+	open_model(6, 1);
+	fanout_free(t.fanout);
+	t.fanout = fanout_new(&t.map, &longer, &callbacks);
+	make_sets();
+	for (i = 0; i < 5; i++)
+		assert_int_equal(join(i, 0), 0);
+	assert_int_equal(fanout_grace(t.fanout), GRACE + 5 * BLOCK_GRACE);
+	leave(4);
+	leave(3);
+	assert_int_equal(join(5, 0), 0); /* the one that was never used */
+	memset(t.readers, 0, sizeof(t.readers));
+	t.now += GRACE + 4 * BLOCK_GRACE - 1;
+	assert_int_equal(join(6, 0), -ENOSPC);
+	t.now++;
+	assert_int_equal(join(6, 0), 0);
+	close_model();
+}
+
+static uint32_t largest_block(void)
+{
+	uint32_t ref, most = 0;
+
+	for (ref = 0; ref < REFS; ref++)
+		if (t.in[ref] == PRESENT && t.map.blocks[t.where[ref]].count > most)
+			most = t.map.blocks[t.where[ref]].count;
+	return most;
+}
+
+static void resize(uint16_t block_max)
+{
+	uint32_t endpoint;
+
+	for (endpoint = 0; endpoint < ENDPOINTS; endpoint++)
+		fanout_resize(t.fanout, &(struct fanout_place){endpoint, block_max});
+}
+
+/* Smaller blocks: those that hold too much are split, under the eyes of readers. */
+static void blocks_become_smaller(void **state)
+{
+	unsigned int i;
+
+	open_model(4096, 16);
+	make_sets();
+	play(2000, ENDPOINTS, 2);
+	assert_true(largest_block() > 4);
+	resize(4);
+	for (i = 0; i < 20; i++) {
+		fanout_tick(t.fanout, t.now);
+		t.now += GRACE / 4;
+		memset(t.readers, 0, sizeof(t.readers));
+	}
+	assert_true(largest_block() <= 4);
+	check_where();
+	t.block_max = 4;
+	play(2000, ENDPOINTS, 2);
+	t.block_max = 16; /* and larger again */
+	resize(16);
+	play(2000, ENDPOINTS, 2);
+	assert_true(largest_block() > 4);
+	drain();
+	close_model();
+}
+
+/* Too few free blocks to split them all at once. */
+static void blocks_become_smaller_by_and_by(void **state)
+{
+	unsigned int i;
+
+	open_model(12, 16);
+	make_sets();
+	for (i = 0; i < 48; i++)
+		assert_int_equal(join(i, 0), 0);
+	resize(8);
+	fanout_tick(t.fanout, t.now);
+	assert_true(largest_block() > 8 || fanout_blocks_used(t.fanout) == 6);
+	for (i = 0; i < 20; i++) {
+		memset(t.readers, 0, sizeof(t.readers));
+		t.now += GRACE;
+		fanout_tick(t.fanout, t.now);
+	}
+	assert_int_equal(largest_block(), 8);
+	check_where();
+	drain();
+	close_model();
+}
+
 static void nexthop_changes_in_place(void **state)
 {
 	open_model(8, 8);
@@ -487,7 +583,7 @@ static void restart(void)
 	t.now += GRACE;
 	memset(t.readers, 0, sizeof(t.readers));
 	memset(t.where, 0xff, sizeof(t.where));
-	t.fanout = fanout_new(&t.map, GRACE, &callbacks);
+	t.fanout = fanout_new(&t.map, &grace, &callbacks);
 	assert_non_null(t.fanout);
 }
 
@@ -611,6 +707,9 @@ int main(void)
 		cmocka_unit_test(short_of_blocks),
 		cmocka_unit_test(sparse_blocks_merge),
 		cmocka_unit_test(grace_period),
+		cmocka_unit_test(grace_grows_with_blocks),
+		cmocka_unit_test(blocks_become_smaller),
+		cmocka_unit_test(blocks_become_smaller_by_and_by),
 		cmocka_unit_test(nexthop_changes_in_place),
 		cmocka_unit_test(successor_goes_on),
 		cmocka_unit_test(orphans_are_swept),

@@ -30,14 +30,14 @@ static json_t *shield_json(const struct datapath_interface *interface)
 
 static json_t *interface_json(const struct datapath_interface *interface)
 {
-	return json_pack("{ss si sb sb sb sb ss sb sb sb si si sb so ss}", "interface",
+	return json_pack("{ss si sb sb sb sb ss sb sb sb si si si sb so ss}", "interface",
 			 interface->name, "ifindex", interface->ifindex, "absent",
 			 !interface->ifindex, "upstream", interface->upstream, "uplink",
 			 interface->uplink, "gateway", interface->gateway, "mode",
 			 mode_name(interface->asked), "xdp", interface->xdp, "tc", interface->tc,
-			 "dispatcher", interface->dispatcher, "ring", interface->ring, "mtu",
-			 interface->mtu, "runtime", interface->runtime, "shield",
-			 shield_json(interface), "why", interface->why);
+			 "dispatcher", interface->dispatcher, "ring", interface->ring, "halvings",
+			 interface->halvings, "mtu", interface->mtu, "runtime", interface->runtime,
+			 "shield", shield_json(interface), "why", interface->why);
 }
 
 json_t *control_interfaces(struct control_context *context, const char *name)

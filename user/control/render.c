@@ -156,6 +156,22 @@ static void render_traffic(const json_t *answer, FILE *out)
 		number_of(answer, "upstream.failed"), number_of(answer, "upstream.holder_pid"));
 }
 
+static void render_smaller_blocks(const json_t *answer, FILE *out)
+{
+	const json_t *interface;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "interfaces"), i, interface)
+	{
+		if (number_of(interface, "halvings"))
+			fprintf(out,
+				"%s drops copies at transmit: its blocks are %d times smaller now; "
+				"a larger ring (ethtool -G), or a queue for each CPU, helps more\n",
+				text_of(interface, "interface"),
+				1 << number_of(interface, "halvings"));
+	}
+}
+
 void render_status(const json_t *answer, FILE *out)
 {
 	static const struct field fields[] = {
@@ -170,6 +186,7 @@ void render_status(const json_t *answer, FILE *out)
 	}
 	render_head(answer, out);
 	render_traffic(answer, out);
+	render_smaller_blocks(answer, out);
 	render_loop(answer, out);
 	fputc('\n', out);
 	if (json_array_size(addresses))

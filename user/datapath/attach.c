@@ -229,6 +229,7 @@ unsigned int datapath_interfaces(const struct datapath *dp, struct datapath_inte
 		memcpy(view->why, in->why, sizeof(view->why));
 		if (!in->ifindex)
 			snprintf(view->why, sizeof(view->why), "absent: attached when it appears");
+		view->halvings = in->crowding.halvings;
 		view->shield = in->shield && dp->config.shield;
 		shield_why(dp, in, view->shield_why, sizeof(view->shield_why));
 	}
@@ -303,7 +304,7 @@ void interfaces_tick(struct datapath *dp)
 		refresh |= before != interface->xmit;
 		shield_link(dp, interface);
 		ring = device_ring(interface->name);
-		if (ring == interface->ring)
+		if (!interface_check_drops(dp, interface) && ring == interface->ring)
 			continue;
 		interface->ring = ring;
 		endpoints_update(dp, interface);

@@ -57,6 +57,13 @@ int datapath_counters(struct datapath *dp, uint64_t counters[AMT_DATA_COUNTERS_N
 	return ret;
 }
 
+uint64_t uplink_drops(const struct datapath *dp, uint32_t uplink)
+{
+	uint64_t sum;
+
+	return read_sum(dp, MAP_UPLINK_DROPS, uplink, &sum, 1) ? 0 : sum;
+}
+
 uint64_t datapath_decap_packets(struct datapath *dp)
 {
 	uint64_t sum;

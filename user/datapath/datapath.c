@@ -127,11 +127,12 @@ static int load(struct datapath *dp, struct error *err)
 static int make_tables(struct datapath *dp, struct error *err)
 {
 	const struct fanout_callbacks callbacks = {.moved = on_moved, .arg = dp};
+	const struct fanout_grace grace = {GRACE_NS, GRACE_BLOCK_NS};
 	const struct fanout_arrays arrays = maps_fanout_arrays(&dp->maps);
 
 	dp->sets = calloc(dp->options.max_groups, sizeof(*dp->sets));
 	dp->members = members_new(dp->options.max_groups, dp->options.max_tunnels);
-	dp->fanout = fanout_new(&arrays, GRACE_NS, &callbacks);
+	dp->fanout = fanout_new(&arrays, &grace, &callbacks);
 	if (!dp->sets || !dp->members || !dp->fanout || tunnels_new(dp))
 		return error_set(err, -ENOMEM, "no memory for the data path's tables");
 	return 0;

@@ -84,6 +84,8 @@ struct datapath_interface {
 	bool xdp, tc;	 /* what is attached */
 	bool dispatcher; /* libxdp's dispatcher is in use */
 	uint32_t ring;	 /* transmit ring, frames */
+	/* of an uplink that drops copies: blocks are 2^n times smaller than the ring would take */
+	unsigned int halvings;
 	uint32_t mtu;
 	char why[160]; /* why not native XDP, or why not at all (ifindex 0: it is not there), or ""
 			*/

@@ -13,8 +13,8 @@
 /* design 4.3 */
 void endpoint_limits(const struct interface *uplink, struct amt_endpoint *record)
 {
-	record->direct_max = amt_direct_max(uplink->ring);
-	record->block_max = amt_block_max(uplink->ring);
+	record->direct_max = amt_direct_max(uplink->ring) >> uplink->crowding.halvings;
+	record->block_max = amt_block_max(uplink->ring) >> uplink->crowding.halvings;
 	if (!record->block_max)
 		record->block_max = 1; /* a tiny ring: slow, but served */
 }
@@ -66,6 +66,7 @@ void endpoints_update(struct datapath *dp, const struct interface *uplink)
 			continue;
 		dp->endpoints[id].record = record;
 		maps_write(&dp->maps, MAP_ENDPOINTS, id, &record);
+		fanout_resize(dp->fanout, &(struct fanout_place){id, record.block_max});
 	}
 }
 
@@ -79,7 +80,7 @@ void endpoints_tick(struct datapath *dp, uint64_t now)
 		struct endpoint *e = &dp->endpoints[id];
 
 		if (!(e->record.flags & AMT_ENDPOINT_VALID) || e->users ||
-		    now - e->freed_ns < GRACE_NS || dp->adopting)
+		    now - e->freed_ns < fanout_grace(dp->fanout) || dp->adopting)
 			continue;
 		*e = (struct endpoint){0};
 		maps_write(&dp->maps, MAP_ENDPOINTS, id, &empty);

@@ -11,14 +11,15 @@
 
 #include "base/addr.h"
 
-#define PARTNERS_TRIED 4 /* open blocks looked at for a merge */
+#define PARTNERS_TRIED 4   /* open blocks looked at for a merge */
+#define TICK_BLOCKS    256 /* that one fanout_tick() looks at */
 
 uint32_t fanout_list_slots(uint32_t max_blocks)
 {
 	return 1u << slots_order(4 * max_blocks);
 }
 
-struct fanout *fanout_new(const struct fanout_arrays *arrays, uint64_t grace_ns,
+struct fanout *fanout_new(const struct fanout_arrays *arrays, const struct fanout_grace *grace,
 			  const struct fanout_callbacks *callbacks)
 {
 	struct fanout *f = calloc(1, sizeof(*f));
@@ -27,7 +28,7 @@ struct fanout *fanout_new(const struct fanout_arrays *arrays, uint64_t grace_ns,
 		return NULL;
 	f->map = *arrays;
 	f->callbacks = *callbacks;
-	f->grace_ns = grace_ns;
+	f->grace = *grace;
 	f->free_sets = f->free_blocks = f->dirty = f->retired_segments = CHAIN_EMPTY;
 	f->set = calloc(arrays->max_sets, sizeof(*f->set));
 	f->set_link = calloc(arrays->max_sets, sizeof(*f->set_link));
@@ -71,7 +72,7 @@ int fanout_set_new(struct fanout *f, uint64_t now, uint32_t *set)
 {
 	uint32_t id = f->free_sets.head;
 
-	if (id != CHAIN_END && now - f->set[id].freed_ns >= f->grace_ns) {
+	if (id != CHAIN_END && now - f->set[id].freed_ns >= fanout_grace(f)) {
 		chain_remove(&f->free_sets, f->set_link, id);
 	} else {
 		while (f->fresh_set < f->map.max_sets && f->set[f->fresh_set].known)
@@ -107,6 +108,11 @@ void fanout_size(const struct fanout *f, uint32_t set, uint32_t *blocks, uint32_
 uint32_t fanout_endpoint(const struct fanout *f, uint32_t set, unsigned int i)
 {
 	return i < f->set[set].nlanes ? f->set[set].lanes[i].endpoint : FANOUT_NONE;
+}
+
+uint64_t fanout_grace(const struct fanout *f)
+{
+	return f->grace.ns + f->blocks_used * f->grace.block_ns;
 }
 
 uint32_t fanout_blocks_used(const struct fanout *f)
@@ -228,7 +234,55 @@ static int replace(struct fanout *f, uint64_t now, uint32_t to, uint32_t block, 
 	return 0;
 }
 
-/* Removes a block's dead members, the block itself where none is left. */
+static bool is_too_large(struct fanout *f, uint32_t block)
+{
+	const struct lane *lane = lane_find(f, f->block[block].set, f->map.blocks[block].endpoint);
+
+	return f->map.blocks[block].count > lane->block_max;
+}
+
+/* The upper half of the members of a block that no reader can see goes to an empty one. */
+static void halve(struct fanout *f, uint32_t block, uint32_t upper)
+{
+	uint32_t count = f->map.blocks[block].count;
+
+	block_copy(f, upper, block, count / 2);
+	f->map.blocks[block].count = count / 2;
+}
+
+/* Puts two halves in the place of a block that holds more than it shall. */
+static void block_split(struct fanout *f, uint64_t now, uint32_t block)
+{
+	uint32_t half[] = {block_like(f, now, block), block_like(f, now, block)}, i;
+	const struct list_edit edit[] = {{block, half[0]}, {FANOUT_NONE, half[1]}};
+	bool room = half[0] != FANOUT_NONE && half[1] != FANOUT_NONE;
+
+	if (room) {
+		block_fill(f, half[0], block);
+		halve(f, half[0], half[1]);
+		room = !list_change(f, now, f->block[block].set, edit, 2);
+	}
+	if (room)
+		block_retire(f, now, block);
+	else
+		block_mark_dirty(f, block);
+	for (i = 0; i < 2; i++) {
+		if (half[i] == FANOUT_NONE)
+			continue;
+		if (!room) {
+			f->map.blocks[half[i]].count = 0;
+			block_return(f, half[i]);
+			continue;
+		}
+		block_sort(f, half[i]);
+		block_announce(f, half[i]);
+		if (is_too_large(f, half[i]))
+			block_mark_dirty(f, half[i]);
+	}
+}
+
+/* Removes a block's dead members, the block itself where none is left; splits one that has become
+ * too large. */
 static void block_settle(struct fanout *f, uint64_t now, uint32_t block)
 {
 	const struct list_edit drop = {block, FANOUT_NONE};
@@ -238,8 +292,11 @@ static void block_settle(struct fanout *f, uint64_t now, uint32_t block)
 		block_retire(f, now, block);
 		return;
 	}
-	if (block_live(f, block) && !f->block[block].dead)
-		return; /* it waited for room, and somebody joined meanwhile */
+	if (block_live(f, block) && !f->block[block].dead) {
+		if (is_too_large(f, block))
+			block_split(f, now, block);
+		return; /* else it waited for room, and somebody joined meanwhile */
+	}
 	to = f->block[block].dead ? block_like(f, now, block) : FANOUT_NONE;
 	if (to == FANOUT_NONE) {
 		block_mark_dirty(f, block);
@@ -248,8 +305,8 @@ static void block_settle(struct fanout *f, uint64_t now, uint32_t block)
 	partner = find_partner(f, block);
 	if (partner == FANOUT_NONE || replace(f, now, to, block, partner))
 		replace(f, now, to, block, FANOUT_NONE);
-	if (!f->map.blocks[to].count)
-		block_mark_dirty(f, to); /* no room for a shorter list yet */
+	if (!f->map.blocks[to].count || is_too_large(f, to))
+		block_mark_dirty(f, to); /* no room for a shorter list yet, or to be split */
 }
 
 static void kill_member(struct fanout *f, uint32_t block, uint32_t at)
@@ -280,7 +337,8 @@ void fanout_tick(struct fanout *f, uint64_t now)
 {
 	uint32_t block, n = 0;
 
-	for (block = f->dirty.head; block != CHAIN_END; block = f->dirty_link[block].next)
+	for (block = f->dirty.head; block != CHAIN_END && n < TICK_BLOCKS;
+	     block = f->dirty_link[block].next)
 		n++;
 	/* what still cannot be done goes to the end again: no more than once around */
 	while (n-- && f->dirty.head != CHAIN_END) {
@@ -288,6 +346,25 @@ void fanout_tick(struct fanout *f, uint64_t now)
 		chain_remove(&f->dirty, f->dirty_link, block);
 		f->block[block].dirty = false;
 		block_settle(f, now, block);
+	}
+}
+
+void fanout_resize(struct fanout *f, const struct fanout_place *place)
+{
+	uint32_t i;
+	struct lane *lane;
+
+	for (i = 0; i < f->map.max_sets; i++) {
+		lane = f->set[i].used ? lane_find(f, i, place->endpoint) : NULL;
+		if (lane)
+			lane->block_max = place->block_max;
+	}
+	for (i = 0; i < f->map.max_blocks; i++) {
+		if (!f->block[i].used || f->map.blocks[i].endpoint != place->endpoint)
+			continue;
+		block_sort(f, i);
+		if (is_too_large(f, i))
+			block_mark_dirty(f, i);
 	}
 }
 

@@ -55,7 +55,14 @@ struct fanout;
  * wait out the grace period. */
 uint32_t fanout_list_slots(uint32_t max_blocks);
 
-struct fanout *fanout_new(const struct fanout_arrays *arrays, uint64_t grace_ns,
+/* The grace period: no packet is under way for longer. Copies take their time, so it grows with the
+ * blocks that there are. */
+struct fanout_grace {
+	uint64_t ns;	   /* at least */
+	uint64_t block_ns; /* and for each block in use */
+};
+
+struct fanout *fanout_new(const struct fanout_arrays *arrays, const struct fanout_grace *grace,
 			  const struct fanout_callbacks *callbacks); /* NULL: no memory */
 void fanout_free(struct fanout *fanout);
 
@@ -76,8 +83,15 @@ int fanout_move(struct fanout *fanout, uint64_t now, uint32_t block,
 		const struct fanout_place *place, const struct fanout_member *member);
 /* Changes the next hop where the member stands. */
 void fanout_set_nexthop(struct fanout *fanout, uint32_t block, uint32_t ref, uint16_t nexthop);
-/* Retries what had to wait for the grace period. Cheap when there is nothing. */
+/* Blocks of the place's endpoint have another size from now on; those that hold more are split by
+ * and by, at fanout_tick(). */
+void fanout_resize(struct fanout *fanout, const struct fanout_place *place);
+/* Retries what had to wait for the grace period, a bounded part of it. Cheap when there is nothing.
+ */
 void fanout_tick(struct fanout *fanout, uint64_t now);
+
+/* The grace period of now. */
+uint64_t fanout_grace(const struct fanout *fanout);
 
 /* Blocks and members of a set (those that wait to be removed included). */
 void fanout_size(const struct fanout *fanout, uint32_t set, uint32_t *blocks, uint32_t *members);

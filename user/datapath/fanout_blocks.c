@@ -65,7 +65,7 @@ uint32_t block_take(struct fanout *f, uint64_t now)
 {
 	uint32_t block = f->free_blocks.head;
 
-	if (block != CHAIN_END && now - f->block[block].freed_ns >= f->grace_ns) {
+	if (block != CHAIN_END && now - f->block[block].freed_ns >= fanout_grace(f)) {
 		chain_remove(&f->free_blocks, f->block_link, block);
 		return block;
 	}
@@ -151,11 +151,11 @@ void block_write(struct fanout *f, uint32_t block, uint32_t i, const struct fano
 	f->ref[at] = member->ref;
 }
 
-void block_fill(struct fanout *f, uint32_t to, uint32_t from)
+void block_copy(struct fanout *f, uint32_t to, uint32_t from, uint32_t first)
 {
 	uint32_t n = f->map.blocks[to].count, i;
 
-	for (i = 0; i < f->map.blocks[from].count; i++) {
+	for (i = first; i < f->map.blocks[from].count; i++) {
 		uint32_t src = from * AMT_BLOCK_MEMBERS + i, dst = to * AMT_BLOCK_MEMBERS + n;
 
 		if (f->ref[src] == FANOUT_NONE)
@@ -168,6 +168,11 @@ void block_fill(struct fanout *f, uint32_t to, uint32_t from)
 		n++;
 	}
 	f->map.blocks[to].count = n;
+}
+
+void block_fill(struct fanout *f, uint32_t to, uint32_t from)
+{
+	block_copy(f, to, from, 0);
 }
 
 void block_announce(struct fanout *f, uint32_t block)
@@ -216,7 +221,7 @@ static uint32_t take_segment(struct fanout *f, uint64_t now, unsigned int order)
 	uint32_t first;
 
 	while ((first = f->retired_segments.head) != CHAIN_END &&
-	       now - f->retired[first].freed_ns >= f->grace_ns) {
+	       now - f->retired[first].freed_ns >= fanout_grace(f)) {
 		chain_remove(&f->retired_segments, f->retired_link, first);
 		slots_give(f->slots, first, f->retired[first].order);
 	}

@@ -47,7 +47,7 @@ struct retired {
 struct fanout {
 	struct fanout_arrays map;
 	struct fanout_callbacks callbacks;
-	uint64_t grace_ns;
+	struct fanout_grace grace;
 
 	struct fanout_set *set;
 	struct chain_link *set_link;
@@ -89,8 +89,9 @@ void block_sort(struct fanout *f, uint32_t block);
 void block_mark_dirty(struct fanout *f, uint32_t block);
 /* Behind the last member of a block that no reader can see, or will not before its count says. */
 void block_write(struct fanout *f, uint32_t block, uint32_t i, const struct fanout_member *member);
-/* Adds the living members of from to an unseen block. */
-void block_fill(struct fanout *f, uint32_t to, uint32_t from);
+/* Adds the living members of from, from its first-th place on, to an unseen block. */
+void block_copy(struct fanout *f, uint32_t to, uint32_t from, uint32_t first);
+void block_fill(struct fanout *f, uint32_t to, uint32_t from); /* all of them */
 /* Tells the caller of all members of block where they are. */
 void block_announce(struct fanout *f, uint32_t block);
 /* Sets the number of members as readers see it. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "datapath/clones.h"
 #include "datapath/device.h"
@@ -131,6 +132,23 @@ void interface_check_xmit(struct datapath *dp, struct interface *interface)
 	if (interface->flags & AMT_INTERFACE_XDP)
 		snprintf(interface->why, sizeof(interface->why), "%s", can ? "" : why);
 	interface->xmit = can;
+}
+
+bool interface_check_drops(struct datapath *dp, struct interface *interface)
+{
+	unsigned int before = interface->crowding.halvings, after;
+
+	if (!crowding_look(&interface->crowding, clock_now(), uplink_drops(dp, interface->uplink)))
+		return false;
+	after = interface->crowding.halvings;
+	if (!before)
+		log_warning(
+			"%s drops copies at transmit: blocks are made smaller until it does not; a "
+			"larger ring (ethtool -G), or a queue for each CPU, helps more",
+			interface->name);
+	else if (!after)
+		log_info("%s drops no more copies: blocks are whole again", interface->name);
+	return true;
 }
 
 int interface_bring_up(struct datapath *dp, struct interface *interface, struct error *err)

@@ -35,6 +35,7 @@
 	X(EVENT_RATE, event_rate, "array", "0 -> events of this second")                           \
 	X(CURSORS, cursors, "percpu_array", "uplink -> copy that egress is at")                    \
 	X(CPU_STATES, cpu_states, "percpu_array", "0 -> packet ids and transmit bulks of the CPU") \
+	X(UPLINK_DROPS, uplink_drops, "percpu_array", "uplink -> copies dropped at transmit")      \
 	X(CLONES, clones, "array_of_maps", "uplink * 33 + n -> devmap that makes n copies")        \
 	X(RECIRCULATE, recirculate, "array_of_maps", "n -> devmap of n parts, internal pair")      \
 	X(CPUS, cpus, "cpumap", "CPU -> fan-out program")                                          \

@@ -9,6 +9,7 @@
 #include <net/if.h>
 #include <uthash.h>
 #include "datapath/chain.h"
+#include "datapath/crowding.h"
 #include "datapath/datapath.h"
 #include "datapath/fanout.h"
 #include "datapath/maps.h"
@@ -20,7 +21,10 @@
 
 #define INTERFACE_ROLES (AMT_INTERFACE_UPSTREAM | AMT_INTERFACE_UPLINK | AMT_INTERFACE_GATEWAY)
 
-#define GRACE_NS (1000 * 1000 * 1000ull) /* no packet is under way that long */
+/* The grace period (fanout.h). A block's copies take 5 to 50 us, but the thread that makes them may
+ * get a fraction of a busy CPU, and a burst's packets wait for each other. */
+#define GRACE_NS       (1000 * 1000 * 1000ull)
+#define GRACE_BLOCK_NS (1000 * 1000ull)
 
 /* An attached interface; its slot is that of the map `interfaces`. ifindex 0: it is away. */
 struct interface {
@@ -31,8 +35,9 @@ struct interface {
 	uint32_t uplink;
 	uint32_t ring, mtu;
 	bool dispatcher, veth;
-	bool xmit;   /* copies can leave by XDP */
-	bool shield; /* our programs answer there */
+	bool xmit;		  /* copies can leave by XDP */
+	bool shield;		  /* our programs answer there */
+	struct crowding crowding; /* of an uplink */
 	enum datapath_mode asked;
 	char why[160];	   /* why not native XDP */
 	char why_path[64]; /* the same as reason of a path, "no native XDP on eth0" */
@@ -138,6 +143,8 @@ int interface_bring_up(struct datapath *dp, struct interface *interface, struct 
 void interface_take_down(struct datapath *dp, struct interface *interface);
 void interface_save(struct datapath *dp, const struct interface *interface);
 void interface_check_xmit(struct datapath *dp, struct interface *interface);
+/* Whether the uplink drops copies; true: its blocks are to have another size. */
+bool interface_check_drops(struct datapath *dp, struct interface *interface);
 
 /* ---- attach.c ---- */
 struct interface *interface_by_ifindex(struct datapath *dp, uint32_t ifindex);
@@ -191,6 +198,10 @@ void sets_refresh(struct datapath *dp);
 struct set *set_find(struct datapath *dp, const struct amt_group_key *key);
 void member_drop(struct datapath *dp, uint32_t ref);
 void group_counters_read(const struct datapath *dp, uint32_t set, struct amt_group_counters *sum);
+
+/* ---- counters.c ---- */
+/* Copies that the uplink's driver dropped so far. */
+uint64_t uplink_drops(const struct datapath *dp, uint32_t uplink);
 
 /* ---- decap.c ---- */
 /* Takes over where the predecessor's datagrams go; before config is written. */
