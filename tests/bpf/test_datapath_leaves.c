@@ -28,9 +28,9 @@
 #define MEMBERS	   8192
 #define LEAVERS	   2500 /* 1,000 a second */
 #define FIRST_PORT 1000
-#define STRIDE	   2749 /* coprime to MEMBERS: leavers come from everywhere */
-#define PERIOD_US  60000
-#define PACKETS	   200 /* at most */
+#define STRIDE	   2749	  /* coprime to MEMBERS: leavers come from everywhere */
+#define PERIOD_US  200000 /* a busy machine must not fall behind: copies would wait for seconds */
+#define PACKETS	   200	  /* at most */
 
 static struct {
 	char instance[32];
@@ -218,7 +218,7 @@ static void nobody_else_notices(void **state)
 		      (unsigned long long)stay.repeated,
 		      (unsigned long long)(counter(AMT_COUNT_XMIT_DROPS) +
 					   counter(AMT_COUNT_RECIRCULATION_DROPS)));
-	assert_true(t.sent > 20 && t.sent < PACKETS);
+	assert_true(t.sent > 10 && t.sent < PACKETS);
 	assert_int_equal(stay.missing, 0);
 	assert_int_equal(stay.repeated, 0);
 	assert_int_equal(went.missing, (uint64_t)LEAVERS * (t.sent - sent)); /* nothing came */
