@@ -61,6 +61,27 @@ seamless() {
 		-le $((($1 + slack) * per_second))
 }
 
+# As seamless, where the relay that is left sends on until the next one does: nothing is lost, and
+# what is on its way by both at the change may come twice.
+unbroken() {
+	stream_stop
+	listener_stop film
+	expect "packets" "$(figure film .distinct)" -ge 400
+	expect "missing, damaged and foreign packets" \
+		"$(figure film '.missing + .damaged + .foreign')" -eq 0
+	expect "duplicates" "$(figure film .duplicate)" -le 4
+}
+
+# The configuration names another relay now.
+moves() {
+	streaming
+	gateway_conf "relay = {\"$relay4b\"}"
+	gctl reload >/dev/null
+	takes_over "$relay4b"
+	wait_for 10 no_tunnel || fail "the first relay was not told"
+	unbroken
+}
+
 # Nothing comes from the relay any more, not even an error. It is taken again when the hold-down is
 # over and the second one dies.
 dies() {
@@ -138,12 +159,13 @@ is_limited() {
 	takes_over "$relay4b"
 	held "$relay4" "relay at its limit"
 	gctl --json relays | jq -e '.relays[0].held > 500' >/dev/null || fail "$(gctl relays)"
-	seamless 0
+	unbroken
 }
 
 two_relays
 run_case "a relay dies: the next one takes over in time, and the first when that dies" dies
 run_case "a relay answers, but sends no data: the next one takes over in time" is_mute
+run_case "the configuration names another relay: nothing is lost" moves
 run_case "a source pauses: no relay is left when there is no other" pauses
 run_case "a relay sets L: the next one takes over" is_limited
 finish

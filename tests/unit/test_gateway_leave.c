@@ -236,29 +236,67 @@ static struct house *two(const struct reply *reply, uint32_t *nonce)
 }
 
 /* L from a relay that keeps groups for us: the next is made ready first. */
-static void leaves_a_limited_relay_for_another(void **state)
+/* A sets L, B answers: data still comes from A. *nonce: of A's last Query. */
+static struct house *handing_over(const struct reply *limited, uint32_t *nonce)
 {
-	struct reply limited = with_g;
-	struct letter letter;
-	uint32_t nonce;
-	struct house *h = two(&with_g, &nonce);
+	struct house *h = two(&with_g, nonce);
+	struct letter letter = house_wait(h, AMT_REQUEST, RELAY_A);
 
-	limited.limit = true;
-	letter = house_wait(h, AMT_REQUEST, RELAY_A);
-	nonce = letter.msg.nonce;
-	house_answer(h, &letter, &limited);
+	*nonce = letter.msg.nonce;
+	house_answer(h, &letter, limited);
 	assert_int_equal(counter_get(AMT_COUNT_GATEWAY_LIMIT), 1);
 	letter = house_expect(h, AMT_DISCOVERY, RELAY_B);
-	assert_int_equal(h->taps, 1);			/* still A */
 	house_report(h, RECORD_TO_EX, "239.9.9.9", ""); /* a join meanwhile goes to A */
 	house_expect(h, AMT_UPDATE, RELAY_A);
 	house_advertise(h, &letter, RELAY_B);
 	letter = house_expect(h, AMT_REQUEST, RELAY_B);
 	house_answer(h, &letter, &elsewhere);
-	letter = house_expect(h, AMT_TEARDOWN, RELAY_A); /* */
+	house_expect_none(h);
+	assert_int_equal(h->taps, 1);
+	return h;
+}
+
+static struct reply at_limit(void)
+{
+	struct reply limited = with_g;
+
+	limited.limit = true;
+	return limited;
+}
+
+static void leaves_a_limited_relay_for_another(void **state)
+{
+	const struct reply limited = at_limit();
+	struct letter letter;
+	uint32_t nonce;
+	struct house *h = handing_over(&limited, &nonce);
+	uint64_t answered = h->now;
+
+	house_report(h, RECORD_IS_EX, "239.9.9.9", ""); /* what the host has goes to B */
+	house_expect(h, AMT_UPDATE, RELAY_B);
+	letter = house_wait(h, AMT_TEARDOWN, RELAY_A); /* R-24, when B's data has come */
 	assert_teardown(&letter, &limited, nonce);
+	assert_int_equal(letter.at - answered, SECONDS(2));
 	assert_int_equal(h->taps, 2);
 	assert_int_equal(h->tap.relay.addr.bytes[15], 2);
+	house_expect_none(h);
+	house_free(h);
+}
+
+/* B sets L before its data is taken: A was not left yet, and goes on. */
+static void goes_back_from_a_handover(void **state)
+{
+	const struct reply limited = at_limit();
+	struct letter letter;
+	uint32_t nonce;
+	struct house *h = handing_over(&limited, &nonce);
+
+	gateway_network_changed(h->gateway, h->now);
+	letter = house_expect(h, AMT_REQUEST, RELAY_B);
+	house_answer(h, &letter, &limited);
+	house_expect(h, AMT_REQUEST, RELAY_A);
+	assert_int_equal(house_state(h), GATEWAY_UP);
+	assert_int_equal(h->tap.relay.addr.bytes[15], 1);
 	house_expect_none(h);
 	house_free(h);
 }
@@ -341,6 +379,7 @@ int main(void)
 		cmocka_unit_test(shuts_down_by_leaving_everything),
 		cmocka_unit_test(leaves_a_thousand_groups_in_small_updates),
 		cmocka_unit_test(leaves_a_limited_relay_for_another),
+		cmocka_unit_test(goes_back_from_a_handover),
 		cmocka_unit_test(stays_with_a_limited_relay),
 		cmocka_unit_test(returns_to_a_limited_relay),
 		cmocka_unit_test(does_not_take_a_limited_relay),

@@ -143,16 +143,6 @@ static void inherit(struct gateway *g)
 	memset(&g->old, 0, sizeof(g->old));
 }
 
-/* The first Query of a link: data is taken from it, and the relay before it is told to stop. */
-static void link_up(struct gateway *g, uint64_t now)
-{
-	g->link.up = true;
-	g->state = GATEWAY_UP;
-	farewell_say(g, now, &g->old); /* */
-	memset(&g->old, 0, sizeof(g->old));
-	absence_restart(g);
-}
-
 static bool relay_ecn(const struct gateway *g)
 {
 	return g->link.cycle[CYCLE_IGMP].given.ecn || g->link.cycle[CYCLE_MLD].given.ecn;
@@ -177,7 +167,7 @@ void query_receive(struct gateway *g, uint64_t now, const struct amt_sockaddr *p
 		return;
 	if (!was_up)
 		link_up(g, now);
-	if (!was_up || relay_ecn(g) != before)
+	else if (relay_ecn(g) != before && !g->handover_due)
 		link_tell(g);
 	cycle = &g->link.cycle[answer.which];
 	g->edge.query(g->edge.arg, answer.which == CYCLE_MLD, cycle->robustness, cycle->interval_s);

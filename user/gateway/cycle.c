@@ -9,6 +9,10 @@
 #include "base/counters.h"
 #include "gateway/engine.h"
 
+/* From the first Query of a relay until data is taken from it instead of one that still sends: the
+ * other protocol's Query, the host's reports, and the relay's own joins come first. */
+#define HANDOVER_NS (2 * NSEC_PER_SEC)
+
 #define FORM_SENDS 2 /* of a Request in one form, before the next form: one may get lost */
 
 bool cycle_wanted(const struct gateway *g, unsigned int which)
@@ -183,9 +187,13 @@ void link_start(struct gateway *g, uint64_t now, const struct amt_addr *relay)
 void link_leave(struct gateway *g, uint64_t now, unsigned int hold, const char *why, bool soft)
 {
 	selection_hold(g, now, hold, why, soft);
-	if (g->link.up) { /* then nothing older is there: it went when this one answered */
+	if (g->handover_due) { /* the one before it is still the one that data is taken from */
+		farewell_say(g, now, &g->link);
+		g->handover_due = 0;
+	} else if (g->link.up) { /* then nothing older is there */
 		g->old = g->link;
 		g->old_alive = !soft && g->link.reported.valid;
+		g->old_flows = !soft && !g->absence.turns;
 	}
 	memset(&g->link, 0, sizeof(g->link));
 	selection_start(g, now);
@@ -199,4 +207,30 @@ void link_tell(struct gateway *g)
 	for (i = 0; i < CYCLES; i++)
 		relay.ecn |= g->link.cycle[i].given.valid && g->link.cycle[i].given.ecn;
 	g->edge.relay_changed(g->edge.arg, &relay);
+}
+
+/* Data is taken from the relay in use, and the one before it is told to stop. */
+static void link_take(struct gateway *g, uint64_t now)
+{
+	g->handover_due = 0;
+	farewell_say(g, now, &g->old);
+	memset(&g->old, 0, sizeof(g->old));
+	link_tell(g);
+}
+
+void link_up(struct gateway *g, uint64_t now)
+{
+	g->link.up = true;
+	g->state = GATEWAY_UP;
+	absence_restart(g);
+	if (g->old.known && g->old_flows)
+		g->handover_due = now + HANDOVER_NS;
+	else
+		link_take(g, now);
+}
+
+void link_due(struct gateway *g, uint64_t now)
+{
+	if (g->handover_due && now >= g->handover_due)
+		link_take(g, now);
 }

@@ -131,9 +131,11 @@ struct gateway {
 	uint32_t discovery_nonce;
 	unsigned int discovery_sends;
 
-	struct link link; /* to the relay chosen; known from its address on */
-	struct link old;  /* data is taken from it until link is up */
-	bool old_alive;	  /* it still answers: better than none, if there is no other */
+	struct link link;      /* to the relay chosen; known from its address on */
+	struct link old;       /* data is taken from it until link is up, or a little longer */
+	bool old_alive;	       /* it still answers: better than none, if there is no other */
+	bool old_flows;	       /* data came from it when it was left */
+	uint64_t handover_due; /* link is up, and data is taken from old until then; 0: no such */
 	struct memory memory[REMEMBERED];
 	struct farewell farewells[FAREWELLS];
 	unsigned int leaves_left; /* Updates that leave all, after shutdown without G */
@@ -195,6 +197,9 @@ void link_start(struct gateway *g, uint64_t now, const struct amt_addr *relay);
  * data is taken from until another has answered. soft: it gave no answer. */
 void link_leave(struct gateway *g, uint64_t now, unsigned int hold, const char *why, bool soft);
 void link_tell(struct gateway *g);
+/* The first Query has come. */
+void link_up(struct gateway *g, uint64_t now);
+void link_due(struct gateway *g, uint64_t now);
 
 /* ---- answer.c ---- */
 void query_receive(struct gateway *g, uint64_t now, const struct amt_sockaddr *peer,

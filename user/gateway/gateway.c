@@ -198,6 +198,7 @@ uint64_t gateway_tick(struct gateway *g, uint64_t now)
 	if (g->state != GATEWAY_STOPPED) {
 		state_due(g, now);
 		cycles_due(g, now);
+		link_due(g, now);
 	}
 	farewells_due(g, now);
 	next = farewells_deadline(g);
@@ -205,6 +206,8 @@ uint64_t gateway_tick(struct gateway *g, uint64_t now)
 		return next;
 	if (!g->link.known)
 		next = earlier(next, g->due);
+	if (g->handover_due)
+		next = earlier(next, g->handover_due);
 	next = earlier(next, cycles_deadline(g));
 	return earlier(next, report_tick(g, now));
 }

@@ -75,7 +75,8 @@ struct gateway_edge {
 	 * on but what it says of robustness and interval, in seconds (R-42, R-43). */
 	void (*query)(void *arg, bool mld, unsigned int robustness, unsigned int interval_s);
 	/* From now on data is taken from this relay and no other (NULL: from none). Comes again
-	 * when ecn changes. A relay that is being replaced stays until the new one has answered. */
+	 * when ecn changes. A relay that is being replaced stays until the new one has answered,
+	 * and for two more seconds if data still came from it. */
 	void (*relay_changed)(void *arg, const struct gateway_relay *relay);
 	/* Starts to resolve a candidate's name; ends with gateway_resolved(). */
 	void (*resolve)(void *arg, unsigned int candidate, const char *name);

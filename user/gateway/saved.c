@@ -102,6 +102,7 @@ int gateway_restore(struct gateway *g, uint64_t now, const struct gateway_saved 
 	candidate = selection_adopt(g, &saved->asked);
 	if (candidate < 0) {
 		link_restore(&g->old, saved);
+		g->old_flows = true;
 		return candidate;
 	}
 	memory = memory_of(g, now, &saved->relay.addr);
