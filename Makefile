@@ -86,10 +86,11 @@ test-vm: ## BPF, paths, the kernel's own AMT driver on Debian's kernels; KERNELS
 	@$(MAKE) --no-print-directory programs tests
 	@tests/vm/run '$(or $(KERNELS),6.1 6.12 7)' $(ONLY)
 
-bench: ## measure, as ratios in one run; JSON=FILE writes the figures, SECTIONS='name ...' chooses
-	@scripts/setup test
+bench: ## measure, as ratios in one run; JSON=FILE writes the figures, PLOT=FILE a PNG, SECTIONS='name ...' chooses
+	@scripts/setup $(if $(PLOT),bench,test)
 	@$(MAKE) -j"$$(nproc)" --no-print-directory programs $(BENCH) $(O)/tests/e2e/flood
-	@tests/bench/run $(if $(JSON),--json '$(JSON)') $(if $(SECTIONS),--sections '$(SECTIONS)') \
+	@tests/bench/run $(if $(JSON),--json '$(JSON)') $(if $(PLOT),--plot '$(PLOT)') \
+		$(if $(SECTIONS),--sections '$(SECTIONS)') \
 		$(BENCH_FLAGS)
 
 bench-vm: ## instructions for each copy in a guest, beside the kernel's own AMT driver; JSON=FILE too

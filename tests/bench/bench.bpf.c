@@ -17,7 +17,7 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 8);
+	__uint(max_entries, 16);
 	__type(key, __u32);
 	__type(value, __u64);
 } arrived SEC(".maps");
@@ -42,18 +42,23 @@ struct {
 const volatile __u32 chain;
 const volatile bool count_all;
 
+static __always_inline bool is_amt_udp(const __u8 *udp, const __u8 *end)
+{
+	return udp + AMT_UDP_HLEN + AMT_DATA_LEN <= end && udp[0] == AMT_PORT >> 8 &&
+	       udp[1] == (AMT_PORT & 0xff) && udp[AMT_UDP_HLEN] == AMT_DATA;
+}
+
 static __always_inline bool is_amt_data(const __u8 *frame, const __u8 *end)
 {
-	const __u8 *udp = frame + ETH_HLEN + AMT_IPV4_HLEN;
-
 	if (count_all)
 		return true;
-	if (udp + AMT_UDP_HLEN + AMT_DATA_LEN > end)
+	if (frame + ETH_HLEN > end)
 		return false;
-	if (frame[12] != 0x08 || frame[13] != 0)
-		return false;
-	return udp[0] == AMT_PORT >> 8 && udp[1] == (AMT_PORT & 0xff) &&
-	       udp[AMT_UDP_HLEN] == AMT_DATA;
+	if (frame[12] == 0x08 && frame[13] == 0)
+		return is_amt_udp(frame + ETH_HLEN + AMT_IPV4_HLEN, end);
+	if (frame[12] == 0x86 && frame[13] == 0xdd)
+		return is_amt_udp(frame + ETH_HLEN + AMT_IPV6_HLEN, end);
+	return false;
 }
 
 static __always_inline void count_one(void)

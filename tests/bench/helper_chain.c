@@ -33,8 +33,8 @@ void chain_die(const char *format, ...)
 
 const char *chain_name(enum chain_kind kind)
 {
-	static const char *const name[] = {"xdp",    "tc",     "sendmmsg", "bound",
-					   "driver", "sender", "tun"};
+	static const char *const name[] = {"xdp",   "xdp6",   "tc",	"sendmmsg", "segment",
+					   "bound", "driver", "sender", "tun"};
 
 	return name[kind];
 }
@@ -105,7 +105,7 @@ void chain_send_on(const struct chain *chain, const char *from, const char *to)
 /* The bound's devmaps: for each n a map of n entries that are all the same. */
 static void fill_bound(struct bench *programs, const char *uplink)
 {
-	static const __u32 sizes[] = {1, 4, 8, 64, 256};
+	static const __u32 sizes[] = {1, 4, 8, 16, 64, 256};
 	struct bpf_devmap_val value = {
 		.ifindex = (__u32)interface(uplink),
 		.bpf_prog.fd = bpf_program__fd(programs->progs.bound_egress),
@@ -183,7 +183,7 @@ void chain_open(struct chain *chain, const char *prefix, enum chain_kind kind)
 {
 	chain_load(chain, kind, kind == CHAIN_BOUND);
 	chain_enter(prefix, chain->name, "gw");
-	if (kind == CHAIN_XDP || kind == CHAIN_BOUND)
+	if (kind == CHAIN_XDP || kind == CHAIN_XDP6 || kind == CHAIN_BOUND)
 		chain_count_xdp(chain, "gw0");
 	else if (kind != CHAIN_SENDER)
 		chain_count_tc(chain, "gw0");

@@ -11,11 +11,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* CHAIN_DRIVER is the Linux kernel's own relay, of tests/vm/bench alone; CHAIN_TUN is a gateway. */
+/* CHAIN_XDP6 has its gateways on IPv6; CHAIN_SEGMENT is the sendmmsg relay with UDP_SEGMENT;
+ * CHAIN_DRIVER is the Linux kernel's own relay, of tests/vm/bench alone; CHAIN_TUN is a gateway. */
 enum chain_kind {
 	CHAIN_XDP,
+	CHAIN_XDP6,
 	CHAIN_TC,
 	CHAIN_SENDMMSG,
+	CHAIN_SEGMENT,
 	CHAIN_BOUND,
 	CHAIN_DRIVER,
 	CHAIN_SENDER,

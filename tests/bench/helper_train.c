@@ -13,18 +13,21 @@
 #include "base/clock.h"
 
 #define BURST_COPIES \
-	512		/* in flight at once: a stream is paced, packets do not come in thousands */
-#define BURST_MOST   64 /* packets */
-#define TRAIN_BURSTS 16
-#define PATIENCE_NS  (200 * NSEC_PER_MSEC)
-#define CLOCKS_MAX   256
-#define CHECK_TRAINS 50
-#define ROUND_TRAINS 4
+	512 /* in flight at once: a stream is paced, packets do not come in thousands */
+#define BURST_MOST    64 /* packets */
+#define BURST_SEGMENT 8	 /* packets at least, where several make a message */
+#define TRAIN_BURSTS  16
+#define TRAIN_COPIES  (TRAIN_BURSTS * BURST_COPIES)
+#define PATIENCE_NS   (2000 * NSEC_PER_MSEC)
+#define CLOCKS_MAX    256
+#define CHECK_TRAINS  50
+#define ROUND_TRAINS  4
 
 static struct {
 	clockid_t id[CLOCKS_MAX];
 	unsigned int n;
 	bool wall;
+	bool checking;
 } clocks;
 
 /* ---- clocks ---- */
@@ -82,6 +85,7 @@ void clocks_check(struct series *sender)
 	uint64_t start;
 	unsigned int i;
 
+	clocks.checking = true;
 	for (i = 0; i < CHECK_TRAINS; i++) {
 		start = clock_now();
 		series_train(sender);
@@ -93,6 +97,7 @@ void clocks_check(struct series *sender)
 				best = share;
 		}
 	}
+	clocks.checking = false;
 	clocks.wall = best < 0.75;
 	series_forget(sender);
 }
@@ -138,11 +143,13 @@ static void send_burst(const struct series *series, unsigned int packets)
 	}
 }
 
+/* Each time that the sender wakes up costs it some microseconds: much longer than a burst takes, or
+ * nearly so, for it all counts. */
 static void wait_a_moment(void)
 {
-	static const struct timespec moment = {.tv_nsec = 50000};
+	static const struct timespec moment = {.tv_nsec = 1000000};
 
-	if (clocks.wall)
+	if (clocks.wall || clocks.checking)
 		sched_yield();
 	else
 		nanosleep(&moment, NULL);
@@ -167,12 +174,14 @@ static bool await(const struct chain *chain, uint64_t wanted)
 void series_train(struct series *series)
 {
 	unsigned int each = series->chain->kind == CHAIN_SENDER ? 1 : series->n;
-	unsigned int burst = clamp(BURST_COPIES / series->n, 1, BURST_MOST);
+	unsigned int least = series->chain->kind == CHAIN_SEGMENT ? BURST_SEGMENT : 1;
+	unsigned int burst = clamp(BURST_COPIES / series->n, least, BURST_MOST);
+	unsigned int bursts = clamp(TRAIN_COPIES / (burst * series->n), 1, TRAIN_BURSTS);
 	uint64_t before = *series->chain->arrived, start = clocks_read(), took;
 	unsigned int i, sent = 0;
 	bool complete = true;
 
-	for (i = 0; i < TRAIN_BURSTS && complete; i++) {
+	for (i = 0; i < bursts && complete; i++) {
 		send_burst(series, burst);
 		sent += burst;
 		complete = await(series->chain, before + (uint64_t)sent * each);

@@ -2,8 +2,8 @@
 /*
  * What a copy costs on each path, measured in one run and interleaved; called by tests/bench/run,
  * which has made the chains (see helper_chain.h). Writes JSON rows to standard output.
- *   measure [-r ROUNDS] [-R PID] PREFIX PATH:N[,N...]...
- * PATH is xdp, tc, sendmmsg, bound or driver; -R is the process of the sendmmsg relay.
+ *   measure [-r ROUNDS] [-R PATH=PID]... PREFIX PATH:N[,N...]...
+ * PATH is xdp, xdp6, tc, sendmmsg, segment, bound or driver; -R is the process that serves a path.
  */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -20,7 +20,7 @@
 #include "bench/helper_chain.h"
 #include "bench/helper_train.h"
 
-#define SERIES_MAX 64
+#define SERIES_MAX 128
 #define CPUS_MAX   64
 
 static const unsigned int payloads[] = {64, 1316};
@@ -30,9 +30,9 @@ struct measurement {
 	bool used[CHAINS];
 	struct series *series[SERIES_MAX];
 	unsigned int n;
-	struct series *sender[2]; /* by payload */
-	int relay_pid;
-	int thread[CPUS_MAX]; /* the packet path's, by CPU; 0: none */
+	struct series *sender[2];     /* by payload */
+	int relay_pid[CHAINS];	      /* of a process that relays; 0: none */
+	int thread[CHAINS][CPUS_MAX]; /* the packet path's, by CPU; 0: none */
 };
 
 static void die(const char *what)
@@ -71,35 +71,53 @@ static struct series *add_series(struct measurement *m, enum chain_kind kind, un
 	return series;
 }
 
+/* Cuts PATH off "PATH:..." or "PATH=..."; *text is what follows. */
+static enum chain_kind cut_path(char **text)
+{
+	char *path = *text;
+	enum chain_kind kind;
+
+	*text += strcspn(path, ":=");
+	if (!**text)
+		die("say PATH:N or PATH=PID");
+	*(*text)++ = '\0';
+	for (kind = 0; kind < CHAIN_SENDER && strcmp(chain_name(kind), path); kind++)
+		;
+	if (kind == CHAIN_SENDER)
+		die("a path is xdp, xdp6, tc, sendmmsg, segment, bound or driver");
+	return kind;
+}
+
 /* "xdp:1,8,64": both payloads of each. */
 static void add_path(struct measurement *m, char *text)
 {
-	char *numbers = strchr(text, ':'), *number, *save = NULL;
-	enum chain_kind kind;
+	char *numbers = text, *number, *save = NULL;
+	enum chain_kind kind = cut_path(&numbers);
 	unsigned int i;
 
-	if (!numbers)
-		die("say PATH:N");
-	*numbers++ = '\0';
-	for (kind = 0; kind < CHAIN_SENDER && strcmp(chain_name(kind), text); kind++)
-		;
-	if (kind == CHAIN_SENDER)
-		die("a path is xdp, tc, sendmmsg, bound or driver");
 	for (number = strtok_r(numbers, ",", &save); number; number = strtok_r(NULL, ",", &save))
 		for (i = 0; i < 2; i++)
 			add_series(m, kind, payloads[i], (unsigned int)atoi(number));
 }
 
+/* "sendmmsg=4711" */
+static void add_relay(struct measurement *m, char *text)
+{
+	enum chain_kind kind = cut_path(&text);
+
+	m->relay_pid[kind] = atoi(text);
+}
+
 /* ---- the packet path's threads, and which core serves a group ---- */
 
-static unsigned int cpus_map_id(const char *prefix)
+static unsigned int cpus_map_id(const char *prefix, enum chain_kind kind)
 {
 	struct bpf_map_info info = {0};
 	__u32 len = sizeof(info);
 	char path[256];
 	int fd;
 
-	snprintf(path, sizeof(path), "/sys/fs/bpf/amt/%s-xdp-relay/cpus", prefix);
+	snprintf(path, sizeof(path), "/sys/fs/bpf/amt/%s-%s-relay/cpus", prefix, chain_name(kind));
 	fd = bpf_obj_get(path);
 	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
 		die("the relay's pinned map `cpus` is not there");
@@ -108,9 +126,9 @@ static unsigned int cpus_map_id(const char *prefix)
 }
 
 /* Kernel threads "cpumap/CPU/map:ID". */
-static void find_threads(struct measurement *m, const char *prefix)
+static void find_threads(struct measurement *m, const char *prefix, enum chain_kind kind)
 {
-	unsigned int wanted = cpus_map_id(prefix), cpu, id;
+	unsigned int wanted = cpus_map_id(prefix, kind), cpu, id;
 	char path[300], line[64];
 	struct dirent *entry;
 	DIR *proc = opendir("/proc");
@@ -124,8 +142,8 @@ static void find_threads(struct measurement *m, const char *prefix)
 		if (comm && fgets(line, sizeof(line), comm) &&
 		    sscanf(line, "cpumap/%u/map:%u", &cpu, &id) == 2 && id == wanted &&
 		    cpu < CPUS_MAX) {
-			m->thread[cpu] = atoi(entry->d_name);
-			clocks_add(m->thread[cpu]);
+			m->thread[kind][cpu] = atoi(entry->d_name);
+			clocks_add(m->thread[kind][cpu]);
 		}
 		if (comm)
 			fclose(comm);
@@ -155,21 +173,24 @@ static int any_cpu(void)
 	return cpu;
 }
 
-/* The core whose thread works for the group of n; any, where none does. */
-static int serving_cpu(struct measurement *m, unsigned int n)
+/* The core whose thread works for the group of n: all paths are measured there. Any, where none
+ * does. */
+static int serving_cpu(struct measurement *m, const struct series *series)
 {
-	struct series probe = {.chain = &m->chains[CHAIN_XDP], .payload = 64, .n = n};
+	enum chain_kind kind = series->chain->kind == CHAIN_XDP6 ? CHAIN_XDP6 : CHAIN_XDP;
+	struct series probe = {.chain = &m->chains[kind], .payload = 64, .n = series->n};
+	const int *thread = m->thread[kind];
 	uint64_t before[CPUS_MAX], most = 0, took;
 	int cpu, best = any_cpu();
 
-	if (!m->used[CHAIN_XDP])
+	if (!m->used[kind])
 		return best;
 	group_of(&probe);
 	for (cpu = 0; cpu < CPUS_MAX; cpu++)
-		before[cpu] = thread_ns(m->thread[cpu]);
+		before[cpu] = thread_ns(thread[cpu]);
 	series_train(&probe);
 	for (cpu = 0; cpu < CPUS_MAX; cpu++) {
-		took = thread_ns(m->thread[cpu]) - before[cpu];
+		took = thread_ns(thread[cpu]) - before[cpu];
 		if (took > most) {
 			most = took;
 			best = cpu;
@@ -182,7 +203,7 @@ static int serving_cpu(struct measurement *m, unsigned int n)
 
 static void run_series(struct measurement *m, struct series *series)
 {
-	series_round(series, series->chain->kind == CHAIN_SENDMMSG ? m->relay_pid : 0);
+	series_round(series, m->relay_pid[series->chain->kind]);
 }
 
 static void warm_up(struct measurement *m)
@@ -223,6 +244,8 @@ static void print(struct measurement *m)
 int main(int argc, char **argv)
 {
 	static struct measurement m;
+	static const char usage[] =
+		"usage: measure [-r ROUNDS] [-R PATH=PID]... PREFIX PATH:N[,N...]...";
 	unsigned int round, rounds = 25, i, kind;
 	int c;
 
@@ -230,12 +253,12 @@ int main(int argc, char **argv)
 		if (c == 'r')
 			rounds = (unsigned int)atoi(optarg);
 		else if (c == 'R')
-			m.relay_pid = atoi(optarg);
+			add_relay(&m, optarg);
 		else
-			die("usage: measure [-r ROUNDS] [-R PID] PREFIX PATH:N[,N...]...");
+			die(usage);
 	}
 	if (argc - optind < 2)
-		die("usage: measure [-r ROUNDS] [-R PID] PREFIX PATH:N[,N...]...");
+		die(usage);
 	for (i = 0; i < 2; i++)
 		m.sender[i] = add_series(&m, CHAIN_SENDER, payloads[i], 1);
 	for (i = (unsigned int)optind + 1; i < (unsigned int)argc; i++)
@@ -244,12 +267,15 @@ int main(int argc, char **argv)
 		if (m.used[kind])
 			chain_open(&m.chains[kind], argv[optind], kind);
 	clocks_begin();
-	clocks_add(m.relay_pid);
-	if (m.used[CHAIN_XDP])
-		find_threads(&m, argv[optind]);
+	for (kind = 0; kind < CHAINS; kind++) {
+		if (m.relay_pid[kind])
+			clocks_add(m.relay_pid[kind]);
+		if (m.used[kind] && (kind == CHAIN_XDP || kind == CHAIN_XDP6))
+			find_threads(&m, argv[optind], kind);
+	}
 	clocks_check(m.sender[1]);
 	for (i = 0; i < m.n; i++)
-		m.series[i]->cpu = serving_cpu(&m, m.series[i]->n);
+		m.series[i]->cpu = serving_cpu(&m, m.series[i]);
 	warm_up(&m);
 	for (round = 0; round < rounds; round++)
 		for (i = 0; i < m.n; i++)

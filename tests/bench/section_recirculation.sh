@@ -12,6 +12,7 @@ section recirculation "what a copy of a large group costs against one of a small
 section_recirculation() {
 	local paths
 	chains_make
+	join xdp 3 4 256 1024
 	paths=$(instance=$net_id-xdp-relay ctl --json groups | jq -c \
 		'[.groups[] | {key: .group, value: .path}] | from_entries')
 	echo "Recirculated against direct"

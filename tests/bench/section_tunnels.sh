@@ -12,6 +12,7 @@ idle_gateways=10000 idle_groups=4
 # 10,000 tunnels that listen to other groups: what they cost a copy, amtd's memory and CPU time.
 section_tunnels() {
 	chains_make
+	join xdp 64
 	local pid=${relay_pids[xdp]} before after leave_before leave_after others all kb empty_kb
 	local sources=() i
 	for i in 1 2 3 4; do

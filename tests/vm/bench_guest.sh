@@ -46,10 +46,7 @@ for chain in "${paths[@]}" sender; do
 done
 start_relay xdp
 start_relay tc
-# shellcheck disable=SC2046
-$(where sendmmsg-relay) build/tests/bench/plain_relay up0 10.2.0.1 ${gateway_base}1 40000 &
-# shellcheck disable=SC2034 # of chains.sh
-plain_pid=$!
+start_plain sendmmsg
 driver_relay driver-relay 10.2.0.1 "10.1.0.1,$(group_of 1)" "10.1.0.1,$(group_of 10)" \
 	"10.1.0.1,$(group_of 100)"
 for n in 1 10 100; do
