@@ -141,7 +141,7 @@ struct amt_group_blocks {
 /* Value of `block_list`, array, mmapable. */
 struct amt_block_ref {
 	__u32 block;
-	__u32 reserved;
+	__u32 written; /* 1, or the slot was never used: for amtd, after a restart */
 };
 
 /* Value of `blocks`, array, mmapable: up to AMT_BLOCK_MEMBERS members of one endpoint. */

@@ -580,16 +580,24 @@ static void restart(void)
 	static const struct fanout_callbacks callbacks = {.moved = on_moved, .stored = on_stored};
 
 	fanout_free(t.fanout);
-	t.now += GRACE;
-	memset(t.readers, 0, sizeof(t.readers));
 	memset(t.where, 0xff, sizeof(t.where));
 	t.fanout = fanout_new(&t.map, &grace, &callbacks);
 	assert_non_null(t.fanout);
 }
 
+static void adopt_all(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < SETS; i++)
+		assert_int_equal(fanout_set_adopt(t.fanout, t.id[i], &adopter), 0);
+	fanout_adopt_rest(t.fanout, t.now);
+}
+
+/* Slow readers begin before the restart and end after it. */
 static void successor_goes_on(void **state)
 {
-	unsigned int round, i;
+	unsigned int round;
 	unsigned long stores;
 
 	open_model(4096, 16);
@@ -599,13 +607,45 @@ static void successor_goes_on(void **state)
 		forget_left();
 		stores = t.stores;
 		restart();
-		for (i = 0; i < SETS; i++)
-			assert_int_equal(fanout_set_adopt(t.fanout, t.now, t.id[i], &adopter), 0);
+		adopt_all();
 		assert_int_equal(t.stores, stores); /* packets see no difference */
 		check_where();
 	}
 	play(2000, ENDPOINTS, 2);
 	drain();
+	close_model();
+}
+
+/* What was freed just before the restart waits, what was never used does not. */
+static void freed_before_restart(void **state)
+{
+	struct amt_block_ref *before;
+	uint32_t block, i;
+	size_t size;
+
+	open_model(8, 1);
+	make_sets();
+	for (i = 0; i < 7; i++) /* in segments of 1, 2, 4 and 8 slots */
+		assert_int_equal(join(i, 0), 0);
+	block = t.where[6];
+	leave(6);
+	forget_left();
+	restart();
+	adopt_all();
+	size = t.map.list_slots * sizeof(*before);
+	before = array(1, size);
+	memcpy(before, t.map.block_list, size);
+	assert_int_equal(join(TUNNELS, 0), 0);
+	assert_int_not_equal(t.where[TUNNELS], block);
+	assert_int_equal(join(TUNNELS + 1, 0), -ENOSPC);
+	for (i = 0; i < t.map.list_slots; i++)
+		if (before[i].written)
+			assert_memory_equal(&t.map.block_list[i], &before[i], sizeof(*before));
+	free(before);
+	memset(t.readers, 0, sizeof(t.readers));
+	t.now += GRACE;
+	assert_int_equal(join(TUNNELS + 1, 0), 0);
+	assert_int_equal(t.where[TUNNELS + 1], block);
 	close_model();
 }
 
@@ -620,7 +660,7 @@ static void orphans_are_swept(void **state)
 	for (i = 0; i < 20; i += 2)
 		t.in[i] = LEAVING; /* the successor does not know them */
 	restart();
-	assert_int_equal(fanout_set_adopt(t.fanout, t.now, t.id[0], &adopter), 0);
+	adopt_all();
 	fanout_tick(t.fanout, t.now);
 	for (i = 0; i < 20; i += 2)
 		assert_false(still_there(i));
@@ -643,12 +683,12 @@ static void broken_lists_are_refused(void **state)
 	list = &t.map.group_blocks[t.id[0]];
 	ref = &t.map.block_list[list->first];
 	restart();
-#define REFUSED(what, bad)                                                                       \
-	do {                                                                                     \
-		typeof(what) good = what;                                                        \
-		what = bad;                                                                      \
-		assert_int_equal(fanout_set_adopt(t.fanout, t.now, t.id[0], &adopter), -EINVAL); \
-		what = good;                                                                     \
+#define REFUSED(what, bad)                                                                \
+	do {                                                                              \
+		typeof(what) good = what;                                                 \
+		what = bad;                                                               \
+		assert_int_equal(fanout_set_adopt(t.fanout, t.id[0], &adopter), -EINVAL); \
+		what = good;                                                              \
 	} while (0)
 	REFUSED(list->count, t.map.list_slots);
 	REFUSED(list->first, t.map.list_slots - 1);
@@ -663,7 +703,7 @@ static void broken_lists_are_refused(void **state)
 	restart();
 	REFUSED(t.map.blocks[ref[1].block].endpoint, ENDPOINTS);
 	restart();
-	assert_int_equal(fanout_set_adopt(t.fanout, t.now, t.id[1], &adopter), 0);
+	assert_int_equal(fanout_set_adopt(t.fanout, t.id[1], &adopter), 0);
 	REFUSED(ref[0].block, t.where[TUNNELS]); /* another set's */
 	fanout_size(t.fanout, t.id[1], &blocks, &members);
 	assert_int_equal(blocks, 1);
@@ -712,6 +752,7 @@ int main(void)
 		cmocka_unit_test(blocks_become_smaller_by_and_by),
 		cmocka_unit_test(nexthop_changes_in_place),
 		cmocka_unit_test(successor_goes_on),
+		cmocka_unit_test(freed_before_restart),
 		cmocka_unit_test(orphans_are_swept),
 		cmocka_unit_test(broken_lists_are_refused),
 	};

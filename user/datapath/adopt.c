@@ -158,7 +158,7 @@ static int adopt_set(struct adoption *a, const struct amt_group_key *key)
 		.why = "",
 		.rate = DATAPATH_NONE,
 	};
-	ret = fanout_set_adopt(dp->fanout, clock_now(), record.id, &adopter);
+	ret = fanout_set_adopt(dp->fanout, record.id, &adopter);
 	if (ret) {
 		*set = (struct set){0};
 		return ret;
@@ -206,6 +206,7 @@ int adopt_state(struct datapath *dp, struct error *err)
 	free(a.storage);
 	if (ret)
 		return error_set(err, ret, "cannot adopt the pinned maps: %s", strerror(-ret));
+	fanout_adopt_rest(dp->fanout, clock_now());
 	fanout_tick(dp->fanout, clock_now()); /* removes what is nobody's */
 	return 0;
 }

@@ -109,7 +109,9 @@ struct fanout_adopter {
 	void *arg;
 };
 /* -EINVAL: the set's list contradicts itself or another set's; nothing of it is taken up. */
-int fanout_set_adopt(struct fanout *fanout, uint64_t now, uint32_t set,
-		     const struct fanout_adopter *adopter);
+int fanout_set_adopt(struct fanout *fanout, uint32_t set, const struct fanout_adopter *adopter);
+/* After the last set: what was in use and is no set's counts as freed now, since a packet of before
+ * may still hold it. */
+void fanout_adopt_rest(struct fanout *fanout, uint64_t now);
 
 #endif

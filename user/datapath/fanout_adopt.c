@@ -77,8 +77,7 @@ static void adopt_members(const struct adoption *a, uint32_t block)
 	block_announce(f, block);
 }
 
-int fanout_set_adopt(struct fanout *f, uint64_t now, uint32_t set,
-		     const struct fanout_adopter *adopter)
+int fanout_set_adopt(struct fanout *f, uint32_t set, const struct fanout_adopter *adopter)
 {
 	const struct adoption a = {f, set, adopter};
 	struct amt_group_blocks list;
@@ -107,10 +106,22 @@ int fanout_set_adopt(struct fanout *f, uint64_t now, uint32_t set,
 		return 0;
 	}
 	for (i = 0; i + 1 < done; i++)
-		block_retire(f, now, f->map.block_list[list.first + i].block);
+		block_forget(f, f->map.block_list[list.first + i].block);
 	slots_give(f->slots, list.first, f->set[set].order);
 unused:
 	free(f->set[set].lanes);
 	f->set[set] = (struct fanout_set){0};
 	return err;
+}
+
+void fanout_adopt_rest(struct fanout *f, uint64_t now)
+{
+	uint32_t i;
+
+	for (i = 0; i < f->map.max_blocks; i++)
+		if (!f->block[i].used && f->map.blocks[i].count)
+			block_wait(f, now, i);
+	for (i = 0; i < f->map.list_slots; i++)
+		if (f->map.block_list[i].written && !slots_take_at(f->slots, i, 0))
+			segment_wait(f, now, i, 0);
 }

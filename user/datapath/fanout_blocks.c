@@ -82,7 +82,7 @@ void block_claim(struct fanout *f, uint32_t block, uint32_t set, uint32_t endpoi
 	f->blocks_used++;
 }
 
-static void block_forget(struct fanout *f, uint32_t block)
+void block_forget(struct fanout *f, uint32_t block)
 {
 	uint32_t set = f->block[block].set, endpoint = f->map.blocks[block].endpoint;
 	struct lane *lane = lane_find(f, set, endpoint);
@@ -93,21 +93,27 @@ static void block_forget(struct fanout *f, uint32_t block)
 		chain_remove(&f->dirty, f->dirty_link, block);
 	lane->blocks--;
 	f->blocks_used--;
-	f->block[block] = (struct fanout_block){.known = true};
+	f->block[block] = (struct fanout_block){0};
 	lane_drop_if_empty(f, set, endpoint);
 }
 
 void block_return(struct fanout *f, uint32_t block)
 {
 	block_forget(f, block);
+	f->block[block].known = true;
 	chain_push_head(&f->free_blocks, f->block_link, block);
+}
+
+void block_wait(struct fanout *f, uint64_t now, uint32_t block)
+{
+	f->block[block] = (struct fanout_block){.known = true, .freed_ns = now};
+	chain_push_tail(&f->free_blocks, f->block_link, block);
 }
 
 void block_retire(struct fanout *f, uint64_t now, uint32_t block)
 {
 	block_forget(f, block);
-	f->block[block].freed_ns = now;
-	chain_push_tail(&f->free_blocks, f->block_link, block);
+	block_wait(f, now, block);
 }
 
 void block_sort(struct fanout *f, uint32_t block)
@@ -210,7 +216,7 @@ static void store_list(struct fanout *f, uint32_t set, uint32_t first, uint32_t 
 	seen(f);
 }
 
-static void retire_segment(struct fanout *f, uint64_t now, uint32_t first, uint8_t order)
+void segment_wait(struct fanout *f, uint64_t now, uint32_t first, uint8_t order)
 {
 	f->retired[first] = (struct retired){.freed_ns = now, .order = order};
 	chain_push_tail(&f->retired_segments, f->retired_link, first);
@@ -234,7 +240,7 @@ void list_retire(struct fanout *f, uint64_t now, uint32_t set)
 
 	store_list(f, set, 0, 0);
 	if (f->set[set].has_segment)
-		retire_segment(f, now, first, f->set[set].order);
+		segment_wait(f, now, first, f->set[set].order);
 	f->set[set].has_segment = false;
 }
 
@@ -257,13 +263,13 @@ static uint32_t write_copy(struct fanout *f, uint32_t set, uint32_t first,
 		if (block == FANOUT_NONE)
 			continue;
 		f->block[block].position = count;
-		f->map.block_list[first + count++] = (struct amt_block_ref){.block = block};
+		f->map.block_list[first + count++] = (struct amt_block_ref){block, 1};
 	}
 	for (e = 0; e < n; e++) {
 		if (edit[e].from != FANOUT_NONE)
 			continue;
 		f->block[edit[e].to].position = count;
-		f->map.block_list[first + count++] = (struct amt_block_ref){.block = edit[e].to};
+		f->map.block_list[first + count++] = (struct amt_block_ref){edit[e].to, 1};
 	}
 	return count;
 }
@@ -289,7 +295,7 @@ static int list_rewrite(struct fanout *f, uint64_t now, uint32_t set, const stru
 	s->has_segment = true;
 	store_list(f, set, first, count);
 	if (had_segment)
-		retire_segment(f, now, old_first, old_order);
+		segment_wait(f, now, old_first, old_order);
 	return 0;
 }
 
@@ -308,7 +314,7 @@ int list_change(struct fanout *f, uint64_t now, uint32_t set, const struct list_
 	}
 	if (n == 1 && edit->from == FANOUT_NONE && s->has_segment && list.count < 1u << s->order) {
 		f->block[edit->to].position = list.count;
-		f->map.block_list[list.first + list.count].block = edit->to;
+		f->map.block_list[list.first + list.count] = (struct amt_block_ref){edit->to, 1};
 		store_list(f, set, list.first, list.count + 1);
 		return 0;
 	}

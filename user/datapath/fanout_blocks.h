@@ -84,6 +84,9 @@ void block_claim(struct fanout *f, uint32_t block, uint32_t set, uint32_t endpoi
 void block_return(struct fanout *f, uint32_t block);
 /* Frees a block that readers may still hold. */
 void block_retire(struct fanout *f, uint64_t now, uint32_t block);
+/* Its two halves: nobody's and not yet free; free when those readers are done. */
+void block_forget(struct fanout *f, uint32_t block);
+void block_wait(struct fanout *f, uint64_t now, uint32_t block);
 /* Puts it where its number of members says: among its lane's open blocks, or not. */
 void block_sort(struct fanout *f, uint32_t block);
 void block_mark_dirty(struct fanout *f, uint32_t block);
@@ -107,5 +110,7 @@ static inline uint32_t block_live(const struct fanout *f, uint32_t block)
 int list_change(struct fanout *f, uint64_t now, uint32_t set, const struct list_edit *edit,
 		unsigned int n);
 void list_retire(struct fanout *f, uint64_t now, uint32_t set);
+/* A segment that readers may still hold is free when they are done. */
+void segment_wait(struct fanout *f, uint64_t now, uint32_t first, uint8_t order);
 
 #endif
