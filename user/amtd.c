@@ -226,6 +226,9 @@ static int open_role(struct daemon *daemon, bool gateway, struct error *err)
 						 err)
 			  : relay_service_open(&daemon->service, &relay_options, daemon->base, err);
 
+	if (daemon->service) /* it may have been a gateway before a restart */
+		gateway_service_sweep(daemon->settings->instance,
+				      relay_service_datapath(daemon->service));
 	daemon->context.service = daemon->service;
 	daemon->context.gateway = daemon->gateway;
 	return ret;

@@ -192,6 +192,40 @@ one_role() {
 	gctl --json status | jq -e '.role == "relay"' >/dev/null || fail "$(gctl status)"
 }
 
+amt0_is_there() {
+	on gw ip link show amt0
+}
+
+# amtd starts again with another file: nothing of the gateway is left, whether the relay takes over
+# the maps, which needs tables as small as a gateway's, or makes them anew.
+role_changes_by_file() { # role_changes_by_file LINE...
+	relay_start "" gw
+	gctl attach gw0 --gateway --relay 192.0.2.77 >/dev/null
+	amt0_is_there || fail "no amt0"
+	stop_gateway
+	{
+		echo 'relay {'
+		printf '    %s\n' 'uplink = {"gw0"}' "$@"
+		echo '}'
+	} >"$net_dir/role.conf"
+	relay_start "$net_dir/role.conf" gw
+	gateway_is '.role == "relay"' || fail "$(gctl status)"
+	not amt0_is_there || fail "amt0 is still there"
+	stop_gateway
+	relay_start "" gw
+	gateway_is '.role == "relay"' || fail "a gateway again: $(gctl status)"
+	stop_gateway
+	gateway_conf 'relay = {"192.0.2.77"}'
+	relay_start "$net_dir/gateway.conf" gw
+	gateway_is '.role == "gateway"' || fail "$(gctl status)"
+	amt0_is_there || fail "amt0 is not made again"
+}
+
+stop_gateway() {
+	kill -TERM "$relay_pid"
+	wait "$relay_pid" || fail "amtd ended with $?"
+}
+
 names() { # tables and amt-ctl(8) have the JSON's names
 	local column name words missing=''
 	relays_up
@@ -228,5 +262,8 @@ run_case "any program receives, also by an amt0 made again" serves_any_program
 run_case "detach tells the relay and removes amt0" detaches
 run_case "verify" verifies
 run_case "one role at a time" one_role
+run_case "from gateway to relay by another file" role_changes_by_file
+run_case "the same where the relay takes over the maps" role_changes_by_file \
+	'max-tunnels = 64' 'max-channels = 64' 'max-blocks = 64' 'max-nexthops = 64'
 run_case "names of members" names
 finish

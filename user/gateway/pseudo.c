@@ -20,6 +20,7 @@
 #define MTU_MAX		 65535
 #define QUEUES_MAX	 16 /* a redirect goes into the sending CPU's own queue: no need for more */
 #define PLAIN_NAME	 10 /* of a pseudo-interface whose peer is "NAME-peer" */
+#define ALIAS_LEN	 128
 #define READS_MAX	 64 /* a wake-up */
 #define DATAGRAM_ROOM	 65536
 #define ADDRESSES_MAX	 32
@@ -41,7 +42,7 @@ struct pseudo {
 struct names {
 	const char *name;
 	char peer[IFNAMSIZ];
-	char alias[128], peer_alias[128];
+	char alias[ALIAS_LEN], peer_alias[ALIAS_LEN];
 	uint32_t hash;
 };
 
@@ -52,6 +53,11 @@ static bool name_is_good(const char *name)
 	/* "all" and "default" are no interfaces in /proc/sys/net */
 	return len && len < IFNAMSIZ && !strpbrk(name, "/: \t\n") && strcmp(name, ".") != 0 &&
 	       strcmp(name, "..") != 0 && strcmp(name, "all") != 0 && strcmp(name, "default") != 0;
+}
+
+static void alias_of(char alias[ALIAS_LEN], const char *instance)
+{
+	snprintf(alias, ALIAS_LEN, "amt-xdp gateway %.100s", instance);
 }
 
 static int name_all(const char *instance, const char *name, struct names *out, struct error *err)
@@ -71,7 +77,7 @@ static int name_all(const char *instance, const char *name, struct names *out, s
 		snprintf(out->peer, sizeof(out->peer), "%.10s-peer", name);
 	else
 		snprintf(out->peer, sizeof(out->peer), "amtg-%08x", out->hash);
-	snprintf(out->alias, sizeof(out->alias), "amt-xdp gateway %.100s", instance);
+	alias_of(out->alias, instance);
 	snprintf(out->peer_alias, sizeof(out->peer_alias), "%.120s peer", out->alias);
 	return 0;
 }
@@ -428,6 +434,28 @@ int pseudo_remove_leftover(const char *instance, const char *name, struct error 
 	if (ret == 1)
 		ret = link_delete(near.ifindex);
 	return ret;
+}
+
+void pseudo_remove_any(const char *instance)
+{
+	struct pseudo_link link = {0};
+	char alias[ALIAS_LEN];
+	struct rtnl *rtnl;
+	int ret = rtnl_open(&rtnl);
+
+	if (!ret) {
+		alias_of(alias, instance);
+		ret = pseudo_link_find(rtnl, alias, &link);
+		rtnl_close(rtnl);
+	}
+	if (!ret)
+		ret = link_delete(link.ifindex);
+	if (!ret)
+		log_info("%s is no gateway any more: interface %s is removed", instance, link.name);
+	else if (ret != -ENODEV)
+		log_warning("the pseudo-interface of %s, which is no gateway any more, may be "
+			    "left: %s",
+			    instance, strerror(-ret));
 }
 
 void pseudo_info(const struct pseudo *pseudo, struct pseudo_info *out)

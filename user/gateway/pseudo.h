@@ -52,6 +52,9 @@ void pseudo_close(struct pseudo *pseudo);
 void pseudo_remove(struct pseudo *pseudo); /* and closes */
 /* Removes what an instance left behind without opening it; 0 also when there was nothing. */
 int pseudo_remove_leftover(const char *instance, const char *name, struct error *err);
+/* The same where it may have any name, of an instance that is no gateway any more. Says what it
+ * did. */
+void pseudo_remove_any(const char *instance);
 
 /* Asks the host's stack what is joined, by a general query with robustness 1..7 and interval; the
  * answer comes at once (R-76). 0 or negative errno. */

@@ -130,6 +130,30 @@ int pseudo_link_get_index(struct rtnl *rtnl, uint32_t ifindex, struct pseudo_lin
 	return get(rtnl, link_request(buf, RTM_GETLINK, 0, ifindex), out);
 }
 
+struct search {
+	const char *alias;
+	struct pseudo_link found;
+};
+
+static void on_candidate(void *arg, const struct nlmsghdr *message)
+{
+	struct search *search = arg;
+	struct pseudo_link link = {0};
+
+	on_link(&link, message);
+	if (link.peer && strcmp(link.alias, search->alias) == 0)
+		search->found = link;
+}
+
+int pseudo_link_find(struct rtnl *rtnl, const char *alias, struct pseudo_link *out)
+{
+	struct search search = {.alias = alias};
+	int err = rtnl_dump(rtnl, RTM_GETLINK, on_candidate, &search);
+
+	*out = search.found;
+	return out->ifindex ? 0 : err ? err : -ENODEV;
+}
+
 /* ---- changing ---- */
 
 int pseudo_link_alias(struct rtnl *rtnl, uint32_t ifindex, const char *alias)

@@ -28,6 +28,8 @@ struct pseudo_link {
 /* ---- pseudo_link.c ---- */
 int pseudo_link_get(struct rtnl *rtnl, const char *name, struct pseudo_link *out);
 int pseudo_link_get_index(struct rtnl *rtnl, uint32_t ifindex, struct pseudo_link *out);
+/* The veth of that alias, with its other end here; -ENODEV: there is none. */
+int pseudo_link_find(struct rtnl *rtnl, const char *alias, struct pseudo_link *out);
 int pseudo_link_alias(struct rtnl *rtnl, uint32_t ifindex, const char *alias);
 int pseudo_link_mtu(struct rtnl *rtnl, uint32_t ifindex, uint32_t mtu);
 /* Up, for multicast, with or without ARP. */

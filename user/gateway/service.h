@@ -31,6 +31,8 @@ struct gateway_service_options {
 
 /* Was the instance made a gateway at run time, by a predecessor whose packet path still stands? */
 bool gateway_service_left(const char *instance);
+/* The instance is a relay now, with this packet path: what it had as a gateway goes. */
+void gateway_service_sweep(const char *instance, struct datapath *dp);
 /* Loads or adopts the packet path, attaches the configured interfaces and those that were attached
  * at run time before a restart, and goes on with the predecessor's tunnel. */
 int gateway_service_open(struct gateway_service **out,

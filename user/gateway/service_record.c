@@ -20,6 +20,15 @@ bool gateway_service_left(const char *instance)
 	       record.magic == SERVICE_RECORD_MAGIC && record.runtime;
 }
 
+void gateway_service_sweep(const char *instance, struct datapath *dp)
+{
+	static const struct service_record none;
+
+	pseudo_remove_any(instance);
+	datapath_decap_target(dp, 0);
+	datapath_gateway_state_set(dp, &none, sizeof(none));
+}
+
 void service_record_load(struct gateway_service *service)
 {
 	struct service_record *record = &service->record;
