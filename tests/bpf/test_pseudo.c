@@ -534,10 +534,13 @@ static void test_thousand_groups_are_answered(void **state)
 	unsigned int i;
 	char group[32];
 	uint64_t end;
-	int fd = program(AF_INET, 5000);
+	int fd = -1;
 
 	net_run("sysctl -qw net.ipv4.igmp_max_memberships=2000");
 	for (i = 0; i < 1000; i++) {
+		/* on Linux 6.1 a socket has room (net.core.optmem_max) for 426 */
+		if (i % 250 == 0)
+			fd = program(AF_INET, 5000);
 		snprintf(group, sizeof(group), "239.7.%u.%u", i / 250, i % 250 + 1);
 		change_membership(fd, info.ifindex, group, NULL, true);
 	}
