@@ -15,7 +15,8 @@ O       := $(if $(filter 1,$(SANITIZE)),build/asan,build)
 Q       := $(if $(filter 1,$(V)),,@)
 say      = @printf '  %-8s %s\n' '$(1)' '$(2)'
 
-PACKAGES := libbpf libxdp libevent_core libevent_extra jansson libconfuse libmnl libcap-ng
+PACKAGES := libbpf libxdp libevent_core libevent_extra jansson libconfuse libmnl libcap-ng \
+            libsystemd
 WARN     := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
 CPPFLAGS += -D_GNU_SOURCE -DAMT_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(O) \
             $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <event2/event.h>
+#include <systemd/sd-daemon.h>
 #include "base/background.h"
 #include "base/clock.h"
 #include "base/config.h"
@@ -349,11 +350,13 @@ static int run(struct daemon *daemon)
 		return EXIT_ERROR;
 	}
 	log_started(daemon);
+	(void)sd_notify(0, "READY=1"); /* where systemd waits for it */
 	if (background >= 0) {
 		background_ready(background);
 		log_to_syslog();
 	}
 	loop_run(daemon->base);
+	(void)sd_notify(0, "STOPPING=1");
 	return 0;
 }
 
