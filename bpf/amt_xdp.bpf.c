@@ -79,10 +79,13 @@ static __always_inline int ingress_recirculate(struct xdp_md *ctx, struct amt_me
  * ring that is full frees frames silently. Else recirculate. */
 static __always_inline int ingress_forward(struct xdp_md *ctx, const struct datagram *d,
 					   const struct relay_group *group,
-					   const struct amt_config *conf)
+					   const struct amt_config *conf, __u64 now)
 {
-	struct amt_meta meta = {
-		.magic = META_MAGIC, .tos = d->tos, .front = d->front, .length = d->length};
+	struct amt_meta meta = {.magic = META_MAGIC,
+				.tos = d->tos,
+				.front = d->front,
+				.length = d->length,
+				.deadline = deadline_of(now + conf->copy_life_ns)};
 	__u32 slot = group->blocks.first, block, copies = 0;
 	const struct amt_block_ref *ref = bpf_map_lookup_elem(&block_list, &slot);
 	const struct amt_endpoint *ep;
@@ -121,7 +124,7 @@ static __always_inline int ingress_datagram(struct xdp_md *ctx, const struct dat
 		return XDP_DROP;
 	}
 	count_group_packet(group->id, d->length, now);
-	return ingress_forward(ctx, d, group, conf);
+	return ingress_forward(ctx, d, group, conf, now);
 }
 
 static __always_inline int ingress_upstream(struct xdp_md *ctx, const struct amt_config *conf)
@@ -243,6 +246,10 @@ int amt_fanout(struct xdp_md *ctx)
 	if (!conf || !place)
 		return XDP_DROP;
 	__builtin_memcpy(&meta, place, sizeof(meta));
+	if (fanout_late(&meta)) {
+		count_add(AMT_COUNT_BLOCKS_LATE, meta.count);
+		return XDP_DROP;
+	}
 	if (meta.flags & META_SUM_WANTED) {
 		meta.sum = checksum_fold(sum_frame(ctx, meta.front));
 		meta.flags = META_SUM;

@@ -34,18 +34,19 @@ enum meta_stage {
 
 /* XDP metadata, in front of the frame, cloned with it. 32 octets: the most that 6.1 takes. */
 struct amt_meta {
-	__u16 magic;  /* META_MAGIC */
-	__u8 stage;   /* enum meta_stage */
-	__u8 tos;     /* of the inner datagram */
-	__u32 packet; /* id of the broadcast, stamped on the CPU that did it */
-	__u32 first;  /* META_SPLIT: slot of block_list; META_COPY: block id */
-	__u32 count;  /* META_SPLIT: slots; META_COPY: copies */
-	__u16 sum;    /* folded, over the inner datagram, with META_SUM */
-	__u16 front;  /* octets in front of the inner datagram */
-	__u32 cpu;    /* of the group: its packets keep their order */
-	__u16 uplink; /* META_COPY, META_ANSWER */
-	__u16 flags;  /* META_*, AMT_ENDPOINT_* */
-	__u32 length; /* octets of the inner datagram */
+	__u16 magic;	/* META_MAGIC */
+	__u8 stage;	/* enum meta_stage */
+	__u8 tos;	/* of the inner datagram */
+	__u32 packet;	/* id of the broadcast, stamped on the CPU that did it */
+	__u32 first;	/* META_SPLIT: slot of block_list; META_COPY: block id */
+	__u32 count;	/* META_SPLIT: slots; META_COPY: copies */
+	__u16 sum;	/* folded, over the inner datagram, with META_SUM */
+	__u16 front;	/* octets in front of the inner datagram */
+	__u16 cpu;	/* of the group: its packets keep their order */
+	__u16 deadline; /* META_SPLIT: deadline_of() */
+	__u16 uplink;	/* META_COPY, META_ANSWER */
+	__u16 flags;	/* META_*, AMT_ENDPOINT_* */
+	__u32 length;	/* octets of the inner datagram */
 };
 
 _Static_assert(sizeof(struct amt_meta) == 32, "amt_meta");
@@ -77,6 +78,18 @@ static __always_inline bool meta_put(struct xdp_md *ctx, const struct amt_meta *
 		return false;
 	__builtin_memcpy(place, meta, sizeof(*meta));
 	return true;
+}
+
+/* Units of 17 ms, since 16 bits then tell before from after for nine minutes either way. */
+static __always_inline __u16 deadline_of(__u64 ns)
+{
+	return ns >> 24;
+}
+
+/* Whether amtd may have given the packet's blocks and list to others by now. */
+static __always_inline bool fanout_late(const struct amt_meta *meta)
+{
+	return (__s16)(deadline_of(bpf_ktime_get_ns()) - meta->deadline) > 0;
 }
 
 static __always_inline struct amt_cpu_state *cpu_state(void)

@@ -29,6 +29,7 @@
 	X(REDIRECT_FAILED, "the broadcast could not be started")                                  \
 	X(CURSOR_LOST, "copies dropped because their packet's cursor was gone")                   \
 	X(NEXTHOP_UNRESOLVED, "copies dropped because the next hop had no MAC address")           \
+	X(BLOCKS_LATE, "blocks of copies dropped because the packet waited too long for a CPU")   \
 	X(ENDPOINT_INVALID, "blocks dropped because their endpoint was gone")                     \
 	X(CHECKSUM_UNFINISHED, "packets from a local sender whose UDP checksum was not finished") \
 	X(GSO_REFUSED, "GSO or GRO packets that the TC path cannot split")                        \

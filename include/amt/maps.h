@@ -102,8 +102,9 @@ struct amt_config {
 	__u32 decap_mtu;	   /* largest datagram that goes in there */
 	__u8 decap_mac[6];	   /* source of the frames put in */
 	__u16 shield;		   /* which entry of `shield` is valid, plus 1; 0: no shield */
-	__u32 group_rate;  /* kbit/s of inner datagrams that each group may have; 0: no limit */
-	__u32 decap_netns; /* inode of the network namespace that decap_ifindex is in */
+	__u32 group_rate;   /* kbit/s of inner datagrams that each group may have; 0: no limit */
+	__u32 decap_netns;  /* inode of the network namespace that decap_ifindex is in */
+	__u64 copy_life_ns; /* a packet that waited longer for its CPU is not copied any more */
 };
 
 /* `secrets`, array[2]: [0] current, [1] previous (root only). Written by amtd. */
@@ -403,7 +404,7 @@ struct amt_event_rate {
 };
 
 _Static_assert(sizeof(struct amt_addr) == 16, "amt_addr");
-_Static_assert(sizeof(struct amt_config) == 56, "amt_config");
+_Static_assert(sizeof(struct amt_config) == 64, "amt_config");
 _Static_assert(sizeof(struct amt_secret) == 24, "amt_secret");
 _Static_assert(sizeof(struct amt_group_key) == 32, "amt_group_key");
 _Static_assert(sizeof(struct amt_group) == 20, "amt_group");

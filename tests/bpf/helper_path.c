@@ -20,6 +20,7 @@
 #include <amt/wire.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include "base/clock.h"
 
 static void run(const char *command)
 {
@@ -343,6 +344,7 @@ void path_reset(struct path *path)
 	path->config = (struct amt_config){
 		.schema = AMT_SCHEMA_VERSION,
 		.lease_ns = UINT64_MAX,
+		.copy_life_ns = 60 * NSEC_PER_SEC,
 		.ttl = AMT_OUTER_TTL,
 		.cpus = libbpf_num_possible_cpus(),
 		.recirculate_ifindex = path->rc0,

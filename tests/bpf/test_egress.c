@@ -12,6 +12,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include "base/clock.h"
 
 static struct path path;
 
@@ -274,6 +275,42 @@ static void test_foreign_frames(void **state)
 	assert_int_equal(path_counter(&path, AMT_COUNT_CURSOR_LOST), 0);
 }
 
+/* One packet to three blocks, whose life is that long. */
+static unsigned int copies_after(int64_t life_ns)
+{
+	unsigned int stubs;
+
+	path.config.copy_life_ns = (uint64_t)life_ns;
+	path_config(&path);
+	send_one();
+	return collect(&stubs);
+}
+
+/* A packet is copied until its life ends, for all that 16 bits of time can tell. */
+static void test_late(void **state)
+{
+	static const int64_t second = NSEC_PER_SEC;
+
+	path_group(&path, 1, NULL, GROUP4, AMT_PATH_XDP_RECIRCULATED,
+		   path_endpoint(0, false, false), 1000, 3 * amt_block_max(PATH_RING));
+	assert_int_equal(copies_after(60 * second), 3 * amt_block_max(PATH_RING));
+	assert_int_equal(copies_after(500 * second), 3 * amt_block_max(PATH_RING));
+	assert_int_equal(path_counter(&path, AMT_COUNT_BLOCKS_LATE), 0);
+	assert_int_equal(copies_after(-second), 0);
+	assert_int_equal(copies_after(-500 * second), 0);
+	assert_int_equal(path_counter(&path, AMT_COUNT_BLOCKS_LATE), 2 * 3);
+	assert_int_equal(path_counter(&path, AMT_COUNT_PACKETS_RECIRCULATED), 4);
+}
+
+/* Nothing waits on the way of a group of one block. */
+static void test_never_late(void **state)
+{
+	path_group(&path, 1, NULL, GROUP4, AMT_PATH_XDP_DIRECT, path_endpoint(0, false, false),
+		   1000, 3);
+	assert_int_equal(copies_after(-(int64_t)NSEC_PER_SEC), 3);
+	assert_int_equal(path_counter(&path, AMT_COUNT_BLOCKS_LATE), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +322,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_drops_counted, reset),
 		cmocka_unit_test_teardown(test_foreign_drops, reset),
 		cmocka_unit_test_teardown(test_foreign_frames, reset),
+		cmocka_unit_test_teardown(test_late, reset),
+		cmocka_unit_test_teardown(test_never_late, reset),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -18,9 +18,11 @@
 #define REFS	    (SETS * TUNNELS)
 #define GRACE	    100ull
 #define BLOCK_GRACE 7ull
+#define MOST	    300ull
+#define MARGIN	    13ull
 #define READERS	    4
 
-static const struct fanout_grace grace = {.ns = GRACE};
+static const struct fanout_grace grace = {.ns = GRACE, .most_ns = UINT64_MAX};
 
 enum presence { ABSENT, PRESENT, LEAVING };
 
@@ -445,28 +447,75 @@ static void grace_period(void **state)
 	close_model();
 }
 
-/* The more blocks a packet's copies may take, the longer. */
-static void grace_grows_with_blocks(void **state)
+static void open_with_blocks(uint32_t blocks)
 {
-	const struct fanout_callbacks callbacks = {.moved = on_moved, .stored = on_stored};
-	const struct fanout_grace longer = {GRACE, BLOCK_GRACE};
+	static const struct fanout_callbacks callbacks = {.moved = on_moved, .stored = on_stored};
+	static const struct fanout_grace longer = {GRACE, BLOCK_GRACE, MOST, MARGIN};
 	uint32_t i;
 
-	open_model(6, 1);
+	open_model(blocks + 1, 1);
 	fanout_free(t.fanout);
 	t.fanout = fanout_new(&t.map, &longer, &callbacks);
 	make_sets();
-	for (i = 0; i < 5; i++)
+	for (i = 0; i < blocks; i++)
 		assert_int_equal(join(i, 0), 0);
-	assert_int_equal(fanout_grace(t.fanout), GRACE + 5 * BLOCK_GRACE);
+}
+
+/* A leave now gives its block back after so long, and not before. */
+static void leave_frees_after(uint32_t ref, uint64_t ns)
+{
+	assert_int_equal(fanout_free_at(t.fanout, t.now), t.now + ns);
+	leave(ref);
+	assert_int_equal(join(TUNNELS, 0), 0); /* the one that was never used */
+	memset(t.readers, 0, sizeof(t.readers));
+	t.now += ns - 1;
+	assert_int_equal(join(TUNNELS + 1, 0), -ENOSPC);
+	t.now++;
+	assert_int_equal(join(TUNNELS + 1, 0), 0);
+}
+
+/* The more blocks a packet's copies may take, the longer its life, up to a limit. */
+static void life_grows_with_blocks(void **state)
+{
+	open_with_blocks(5);
+	assert_int_equal(fanout_renew_life(t.fanout, t.now), GRACE + 5 * BLOCK_GRACE);
+	leave_frees_after(4, GRACE + 5 * BLOCK_GRACE + MARGIN);
+	close_model();
+
+	open_with_blocks(50);
+	assert_int_equal(fanout_renew_life(t.fanout, t.now), MOST);
+	leave_frees_after(4, MOST + MARGIN);
+	close_model();
+}
+
+/* A life that becomes shorter does so for packets that come later. */
+static void packets_of_before(void **state)
+{
+	open_with_blocks(5);
+	fanout_renew_life(t.fanout, t.now);
 	leave(4);
 	leave(3);
-	assert_int_equal(join(5, 0), 0); /* the one that was never used */
-	memset(t.readers, 0, sizeof(t.readers));
-	t.now += GRACE + 4 * BLOCK_GRACE - 1;
-	assert_int_equal(join(6, 0), -ENOSPC);
-	t.now++;
-	assert_int_equal(join(6, 0), 0);
+	t.now += 10;
+	assert_int_equal(fanout_renew_life(t.fanout, t.now), GRACE + 3 * BLOCK_GRACE);
+	t.now += 2;
+	fanout_renew_life(t.fanout, t.now);
+	assert_int_equal(fanout_free_at(t.fanout, t.now),
+			 t.now - 2 + GRACE + 5 * BLOCK_GRACE + MARGIN);
+	t.now += 2 * BLOCK_GRACE;
+	assert_int_equal(fanout_free_at(t.fanout, t.now), t.now + GRACE + 3 * BLOCK_GRACE + MARGIN);
+	close_model();
+}
+
+/* A successor believes what its predecessor told the packet path, within reason. */
+static void life_is_inherited(void **state)
+{
+	open_with_blocks(1);
+	fanout_inherit_life(t.fanout, GRACE + 9);
+	assert_int_equal(fanout_free_at(t.fanout, t.now), t.now + GRACE + 9 + MARGIN);
+	assert_int_equal(fanout_renew_life(t.fanout, t.now), GRACE + BLOCK_GRACE);
+	assert_int_equal(fanout_free_at(t.fanout, t.now), t.now + GRACE + 9 + MARGIN);
+	fanout_inherit_life(t.fanout, UINT64_MAX);
+	assert_int_equal(fanout_free_at(t.fanout, t.now), t.now + MOST + MARGIN);
 	close_model();
 }
 
@@ -747,7 +796,9 @@ int main(void)
 		cmocka_unit_test(short_of_blocks),
 		cmocka_unit_test(sparse_blocks_merge),
 		cmocka_unit_test(grace_period),
-		cmocka_unit_test(grace_grows_with_blocks),
+		cmocka_unit_test(life_grows_with_blocks),
+		cmocka_unit_test(packets_of_before),
+		cmocka_unit_test(life_is_inherited),
 		cmocka_unit_test(blocks_become_smaller),
 		cmocka_unit_test(blocks_become_smaller_by_and_by),
 		cmocka_unit_test(nexthop_changes_in_place),

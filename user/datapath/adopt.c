@@ -196,10 +196,14 @@ static int adopt_sets(struct adoption *a)
 int adopt_state(struct datapath *dp, struct error *err)
 {
 	struct adoption a = {.dp = dp};
-	int ret;
+	struct amt_config before;
+	int ret = maps_read(&dp->maps, MAP_CONFIG, 0, &before);
 
-	endpoints_adopt(dp);
-	ret = adopt_tunnels(&a);
+	if (!ret) {
+		fanout_inherit_life(dp->fanout, before.copy_life_ns);
+		endpoints_adopt(dp);
+		ret = adopt_tunnels(&a);
+	}
 	if (!ret)
 		ret = adopt_sets(&a);
 	HASH_CLEAR(hh, a.tunnels);

@@ -86,6 +86,7 @@ static void on_moved(void *arg, uint32_t ref, uint32_t block)
 void datapath_lease(struct datapath *dp, uint64_t now)
 {
 	dp->config.lease_ns = now + dp->options.lease_ns;
+	dp->config.copy_life_ns = fanout_renew_life(dp->fanout, now);
 	maps_write(&dp->maps, MAP_CONFIG, 0, &dp->config);
 }
 
@@ -127,7 +128,8 @@ static int load(struct datapath *dp, struct error *err)
 static int make_tables(struct datapath *dp, struct error *err)
 {
 	const struct fanout_callbacks callbacks = {.moved = on_moved, .arg = dp};
-	const struct fanout_grace grace = {GRACE_NS, GRACE_BLOCK_NS};
+	const struct fanout_grace grace = {GRACE_NS, GRACE_BLOCK_NS, GRACE_MOST_NS,
+					   GRACE_MARGIN_NS};
 	const struct fanout_arrays arrays = maps_fanout_arrays(&dp->maps);
 
 	dp->sets = calloc(dp->options.max_groups, sizeof(*dp->sets));

@@ -49,7 +49,7 @@ uint32_t endpoint_get(struct datapath *dp, const struct amt_endpoint *want)
 void endpoint_put(struct datapath *dp, uint32_t id)
 {
 	if (!--dp->endpoints[id].users)
-		dp->endpoints[id].freed_ns = clock_now();
+		dp->endpoints[id].free_ns = fanout_free_at(dp->fanout, clock_now());
 }
 
 void endpoints_update(struct datapath *dp, const struct interface *uplink)
@@ -79,8 +79,8 @@ void endpoints_tick(struct datapath *dp, uint64_t now)
 	for (id = 0; id < AMT_ENDPOINTS_MAX; id++) {
 		struct endpoint *e = &dp->endpoints[id];
 
-		if (!(e->record.flags & AMT_ENDPOINT_VALID) || e->users ||
-		    now - e->freed_ns < fanout_grace(dp->fanout) || dp->adopting)
+		if (!(e->record.flags & AMT_ENDPOINT_VALID) || e->users || now < e->free_ns ||
+		    dp->adopting)
 			continue;
 		*e = (struct endpoint){0};
 		maps_write(&dp->maps, MAP_ENDPOINTS, id, &empty);
@@ -97,6 +97,6 @@ void endpoints_adopt(struct datapath *dp)
 		if (maps_read(&dp->maps, MAP_ENDPOINTS, id, &e->record) ||
 		    !(e->record.flags & AMT_ENDPOINT_VALID) || e->record.uplink >= AMT_UPLINKS_MAX)
 			*e = (struct endpoint){0};
-		e->freed_ns = clock_now();
+		e->free_ns = fanout_free_at(dp->fanout, clock_now());
 	}
 }

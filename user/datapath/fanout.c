@@ -29,6 +29,7 @@ struct fanout *fanout_new(const struct fanout_arrays *arrays, const struct fanou
 	f->map = *arrays;
 	f->callbacks = *callbacks;
 	f->grace = *grace;
+	f->life_ns = grace->ns;
 	f->free_sets = f->free_blocks = f->dirty = f->retired_segments = CHAIN_EMPTY;
 	f->set = calloc(arrays->max_sets, sizeof(*f->set));
 	f->set_link = calloc(arrays->max_sets, sizeof(*f->set_link));
@@ -72,7 +73,7 @@ int fanout_set_new(struct fanout *f, uint64_t now, uint32_t *set)
 {
 	uint32_t id = f->free_sets.head;
 
-	if (id != CHAIN_END && now - f->set[id].freed_ns >= fanout_grace(f)) {
+	if (id != CHAIN_END && now >= f->set[id].free_ns) {
 		chain_remove(&f->free_sets, f->set_link, id);
 	} else {
 		while (f->fresh_set < f->map.max_sets && f->set[f->fresh_set].known)
@@ -95,7 +96,7 @@ void fanout_set_free(struct fanout *f, uint64_t now, uint32_t set)
 	list_retire(f, now, set);
 	for (i = 0; i < list.count; i++)
 		block_retire(f, now, f->map.block_list[list.first + i].block);
-	f->set[set] = (struct fanout_set){.known = true, .freed_ns = now};
+	f->set[set] = (struct fanout_set){.known = true, .free_ns = fanout_free_at(f, now)};
 	chain_push_tail(&f->free_sets, f->set_link, set);
 }
 
@@ -110,9 +111,26 @@ uint32_t fanout_endpoint(const struct fanout *f, uint32_t set, unsigned int i)
 	return i < f->set[set].nlanes ? f->set[set].lanes[i].endpoint : FANOUT_NONE;
 }
 
-uint64_t fanout_grace(const struct fanout *f)
+static uint64_t later(uint64_t a, uint64_t b)
 {
-	return f->grace.ns + f->blocks_used * f->grace.block_ns;
+	return a > b ? a : b;
+}
+
+void fanout_inherit_life(struct fanout *f, uint64_t life_ns)
+{
+	f->life_ns = life_ns < f->grace.most_ns ? life_ns : f->grace.most_ns;
+}
+
+uint64_t fanout_renew_life(struct fanout *f, uint64_t now)
+{
+	f->horizon_ns = later(f->horizon_ns, now + f->life_ns);
+	fanout_inherit_life(f, f->grace.ns + f->blocks_used * f->grace.block_ns);
+	return f->life_ns;
+}
+
+uint64_t fanout_free_at(const struct fanout *f, uint64_t now)
+{
+	return later(f->horizon_ns, now + f->life_ns) + f->grace.margin_ns;
 }
 
 uint32_t fanout_blocks_used(const struct fanout *f)

@@ -55,11 +55,14 @@ struct fanout;
  * wait out the grace period. */
 uint32_t fanout_list_slots(uint32_t max_blocks);
 
-/* The grace period: no packet is under way for longer. Copies take their time, so it grows with the
- * blocks that there are. */
+/* The grace period: no packet is under way for longer, since the packet path drops what comes to be
+ * copied after the end of its life. Copies take their time, so it grows with the blocks that there
+ * are. */
 struct fanout_grace {
-	uint64_t ns;	   /* at least */
-	uint64_t block_ns; /* and for each block in use */
+	uint64_t ns;	    /* a packet's life, at least */
+	uint64_t block_ns;  /* and for each block in use */
+	uint64_t most_ns;   /* but no more */
+	uint64_t margin_ns; /* and to the end of the softirq that it ends in */
 };
 
 struct fanout *fanout_new(const struct fanout_arrays *arrays, const struct fanout_grace *grace,
@@ -90,8 +93,12 @@ void fanout_resize(struct fanout *fanout, const struct fanout_place *place);
  */
 void fanout_tick(struct fanout *fanout, uint64_t now);
 
-/* The grace period of now. */
-uint64_t fanout_grace(const struct fanout *fanout);
+/* The life of packets that come in from now on, for the caller to tell the packet path. */
+uint64_t fanout_renew_life(struct fanout *fanout, uint64_t now);
+/* Before anything is adopted: what a predecessor told it. */
+void fanout_inherit_life(struct fanout *fanout, uint64_t life_ns);
+/* When no packet is under way any more that came in before now. */
+uint64_t fanout_free_at(const struct fanout *fanout, uint64_t now);
 
 /* Blocks and members of a set (those that wait to be removed included). */
 void fanout_size(const struct fanout *fanout, uint32_t set, uint32_t *blocks, uint32_t *members);

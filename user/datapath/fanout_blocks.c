@@ -65,7 +65,7 @@ uint32_t block_take(struct fanout *f, uint64_t now)
 {
 	uint32_t block = f->free_blocks.head;
 
-	if (block != CHAIN_END && now - f->block[block].freed_ns >= fanout_grace(f)) {
+	if (block != CHAIN_END && now >= f->block[block].free_ns) {
 		chain_remove(&f->free_blocks, f->block_link, block);
 		return block;
 	}
@@ -106,7 +106,7 @@ void block_return(struct fanout *f, uint32_t block)
 
 void block_wait(struct fanout *f, uint64_t now, uint32_t block)
 {
-	f->block[block] = (struct fanout_block){.known = true, .freed_ns = now};
+	f->block[block] = (struct fanout_block){.known = true, .free_ns = fanout_free_at(f, now)};
 	chain_push_tail(&f->free_blocks, f->block_link, block);
 }
 
@@ -218,7 +218,7 @@ static void store_list(struct fanout *f, uint32_t set, uint32_t first, uint32_t 
 
 void segment_wait(struct fanout *f, uint64_t now, uint32_t first, uint8_t order)
 {
-	f->retired[first] = (struct retired){.freed_ns = now, .order = order};
+	f->retired[first] = (struct retired){.free_ns = fanout_free_at(f, now), .order = order};
 	chain_push_tail(&f->retired_segments, f->retired_link, first);
 }
 
@@ -227,7 +227,7 @@ static uint32_t take_segment(struct fanout *f, uint64_t now, unsigned int order)
 	uint32_t first;
 
 	while ((first = f->retired_segments.head) != CHAIN_END &&
-	       now - f->retired[first].freed_ns >= fanout_grace(f)) {
+	       now >= f->retired[first].free_ns) {
 		chain_remove(&f->retired_segments, f->retired_link, first);
 		slots_give(f->slots, first, f->retired[first].order);
 	}

@@ -25,7 +25,7 @@ struct fanout_set {
 	uint16_t nlanes;
 	uint32_t members;
 	struct lane *lanes;
-	uint64_t freed_ns;
+	uint64_t free_ns;
 };
 
 /* What amtd knows of a block beyond the map's record. */
@@ -34,13 +34,13 @@ struct fanout_block {
 	uint32_t position; /* in the set's list */
 	uint8_t dead;	   /* members that wait to be removed */
 	bool used, open, dirty, ipv6;
-	bool known; /* used or in free_blocks: not to be taken as fresh */
-	uint64_t freed_ns;
+	bool known;	  /* used or in free_blocks: not to be taken as fresh */
+	uint64_t free_ns; /* from then on it may be taken */
 };
 
 /* A segment of block_list in its grace period, by its first slot. */
 struct retired {
-	uint64_t freed_ns;
+	uint64_t free_ns;
 	uint8_t order;
 };
 
@@ -48,6 +48,8 @@ struct fanout {
 	struct fanout_arrays map;
 	struct fanout_callbacks callbacks;
 	struct fanout_grace grace;
+	uint64_t life_ns;    /* of packets that come in now */
+	uint64_t horizon_ns; /* when those from before it was renewed are gone */
 
 	struct fanout_set *set;
 	struct chain_link *set_link;

@@ -8,6 +8,7 @@
 
 #include <net/if.h>
 #include <uthash.h>
+#include "base/clock.h"
 #include "datapath/chain.h"
 #include "datapath/crowding.h"
 #include "datapath/datapath.h"
@@ -23,8 +24,12 @@
 
 /* The grace period (fanout.h). A block's copies take 5 to 50 us, but the thread that makes them may
  * get a fraction of a busy CPU, and a burst's packets wait for each other. */
-#define GRACE_NS       (1000 * 1000 * 1000ull)
-#define GRACE_BLOCK_NS (1000 * 1000ull)
+#define GRACE_NS       NSEC_PER_SEC
+#define GRACE_BLOCK_NS NSEC_PER_MSEC
+/* Well below what the packet path's deadlines can tell apart (bpf/fanout.h). */
+#define GRACE_MOST_NS (60 * NSEC_PER_SEC)
+/* The deadline's 17 ms and a softirq that goes on after it. */
+#define GRACE_MARGIN_NS (500 * NSEC_PER_MSEC)
 
 /* An attached interface; its slot is that of the map `interfaces`. ifindex 0: it is away. */
 struct interface {
@@ -47,7 +52,7 @@ struct interface {
 struct endpoint {
 	struct amt_endpoint record;
 	uint32_t users;
-	uint64_t freed_ns; /* 0: never used, or cleared */
+	uint64_t free_ns; /* 0: never used, or cleared */
 };
 
 struct tunnel {
