@@ -4,6 +4,7 @@
 # shellcheck disable=SC2086,SC2119,SC2317 # words of our own, without blanks; cases are called by name
 source "$(dirname "$0")/lib_gateway.sh"
 beside_relay
+all="1 2 3 4 5 6 7" # types
 family=ip # of tshark's fields, outside
 
 # Everything that a gateway says and hears, and a stream of both families.
@@ -29,13 +30,29 @@ has_channels() {
 	"$build/amt-ctl" -i "$net_id" --json status | jq -e '.channels == 2'
 }
 
-of() { # of FILTER FIELD...: the outer ones, one line a message
-	local filter=$1 field options=()
-	shift
-	for field in "$@"; do
+# tshark reads the capture once: a line a message, the outer fields under their names.
+table() {
+	local field options=()
+	for field in amt.type amt.version amt.discovery_nonce amt.request_nonce amt.response_mac \
+		amt.membership_query.g amt.gateway.port_number amt.gateway.ip_address $family.src \
+		$family.dst udp.srcport udp.dstport udp.checksum udp.payload igmp.type icmpv6.type; do
 		options+=(-e "$field")
 	done
-	capture_read s -Y "$filter" -T fields -E separator=' ' -E occurrence=f "${options[@]}"
+	capture_read s -Y amt -T fields -E header=y -E occurrence=f "${options[@]}" >"$net_dir/table"
+}
+
+of() { # of TYPES FIELD...: one line a message of these types
+	awk -F '\t' -v types=" $1 " -v names="${*:2}" '
+		NR == 1 {
+			for (i = 1; i <= NF; i++)
+				column[$i] = i
+			n = split(names, name, " ")
+			next
+		}
+		index(types, " " $column["amt.type"] " ") {
+			for (i = 1; i <= n; i++)
+				printf "%s%s", $column[name[i]], i < n ? " " : "\n"
+		}' "$net_dir/table"
 }
 
 same() { # same WHAT ACTUAL EXPECTED
@@ -44,33 +61,35 @@ same() { # same WHAT ACTUAL EXPECTED
 
 # In this order for the first time, each between the two that hold the session.
 in_order() {
-	same "types" "$(of amt amt.type | awk '!seen[$1]++' | xargs)" "1 2 3 4 5 6 7"
-	same "gateway to relay" "$(of 'amt.type in {1, 3, 5, 7}' $family.src udp.srcport \
+	same "types" "$(of "$all" amt.type | awk '!seen[$1]++' | xargs)" "1 2 3 4 5 6 7"
+	same "gateway to relay" "$(of "1 3 5 7" $family.src udp.srcport \
 		$family.dst udp.dstport | sort -u)" "$(endpoint "$1") $port $(outer_relay "$1") 2268"
-	same "relay to gateway" "$(of 'amt.type in {2, 4, 6}' $family.src udp.srcport \
+	same "relay to gateway" "$(of "2 4 6" $family.src udp.srcport \
 		$family.dst udp.dstport | sort -u)" "$(outer_relay "$1") 2268 $(endpoint "$1") $port"
-	same "version, reserved bits" "$(of amt amt.version | sort -u)$(of \
-		'amt.type == 1 && amt.reserved != 00:00:00' amt.type)" 0
-	same "messages without a checksum" "$(of 'amt.type != 6 && udp.checksum == 0' amt.type)" ""
+	same "version" "$(of "$all" amt.version | sort -u)" 0
+	same "a Discovery's reserved bits" "$(of 1 udp.payload | cut -c 1-8 | sort -u)" 01000000
+	same "messages without a checksum" "$(of "1 2 3 4 5 7" udp.checksum amt.type |
+		grep '^0x0000 ' || true)" ""
 }
 
 # The nonce of an answer is the question's (R-14, R-31), and none is zero or used twice (R-20, R-28).
 nonces() {
-	same "the Advertisement's nonce" "$(of 'amt.type == 2' amt.discovery_nonce | head -n 1)" \
-		"$(of 'amt.type == 1' amt.discovery_nonce | head -n 1)"
-	same "the Queries' nonces" "$(of 'amt.type == 4' amt.request_nonce | sort -u)" \
-		"$(of 'amt.type == 3' amt.request_nonce | sort -u)"
-	expect "Requests" "$(of 'amt.type == 3' amt.request_nonce | sort -u | wc -l)" -eq 2
-	same "nonces of zero" "$(of 'amt.discovery_nonce == 0 || amt.request_nonce == 0' amt.type)" ""
+	same "the Advertisement's nonce" "$(of 2 amt.discovery_nonce | head -n 1)" \
+		"$(of 1 amt.discovery_nonce | head -n 1)"
+	same "the Queries' nonces" "$(of 4 amt.request_nonce | sort -u)" \
+		"$(of 3 amt.request_nonce | sort -u)"
+	expect "Requests" "$(of 3 amt.request_nonce | sort -u | wc -l)" -eq 2
+	same "nonces of zero" "$(of "$all" amt.discovery_nonce amt.request_nonce amt.type |
+		grep '0x00000000 ' || true)" ""
 }
 
 # One Request for each protocol, both with E (R-26, R-101); Queries with G and our endpoint (R-34).
 handshakes() {
 	local address
 	address=$(endpoint "$1")
-	same "Requests" "$(of 'amt.type == 3' udp.payload | cut -c 1-8 | sort -u |
+	same "Requests" "$(of 3 udp.payload | cut -c 1-8 | sort -u |
 		xargs)" "03020000 03030000"
-	same "the Queries' endpoint" "$(of 'amt.type == 4' amt.membership_query.g \
+	same "the Queries' endpoint" "$(of 4 amt.membership_query.g \
 		amt.gateway.port_number amt.gateway.ip_address | sort -u)" \
 		"1 $port ${address/#10./::10.}"
 }
@@ -79,15 +98,15 @@ handshakes() {
 says_what_was_given() {
 	local given address
 	address=$(endpoint "$1")
-	given=$(of 'amt.type == 4' amt.request_nonce amt.response_mac | sort -u)
-	same "nonce and MAC of Updates" "$(of 'amt.type == 5' amt.request_nonce amt.response_mac |
+	given=$(of 4 amt.request_nonce amt.response_mac | sort -u)
+	same "nonce and MAC of Updates" "$(of 5 amt.request_nonce amt.response_mac |
 		sort -u)" "$given"
-	same "reports" "$(of 'amt.type == 5' igmp.type icmpv6.type | tr -d ' ' | sort -u |
+	same "reports" "$(of 5 igmp.type icmpv6.type | tr -d ' ' | sort -u |
 		xargs)" "0x22 143"
-	expect "Teardowns" "$(of 'amt.type == 7' amt.type | wc -l)" -eq 2
-	same "the Teardowns' endpoint" "$(of 'amt.type == 7' amt.gateway.port_number \
+	expect "Teardowns" "$(of 7 amt.type | wc -l)" -eq 2
+	same "the Teardowns' endpoint" "$(of 7 amt.gateway.port_number \
 		amt.gateway.ip_address | sort -u)" "$port ${address/#10./::10.}"
-	grep -qxF "$(of 'amt.type == 7' amt.request_nonce amt.response_mac | sort -u)" \
+	grep -qxF "$(of 7 amt.request_nonce amt.response_mac | sort -u)" \
 		<<<"$given" || fail "nonce and MAC of the Teardown are no Query's"
 }
 
@@ -95,11 +114,12 @@ whole() { # whole OUTER
 	[ "$1" = 4 ] || family=ipv6
 	session "$1"
 	capture_judge s
+	table
 	in_order "$1"
 	nonces
 	handshakes "$1"
 	says_what_was_given "$1"
-	same "data" "$(of 'amt.type == 6' amt.type | wc -l)" 100
+	same "data" "$(of 6 amt.type | wc -l)" 100
 }
 
 run_case "a session over IPv4" whole 4
