@@ -201,6 +201,19 @@ static struct verdict verdict_on(unsigned int from, unsigned int to, unsigned in
 	return all;
 }
 
+/* Until all that was sent is copied or dropped. */
+static void wait_for_copies(void)
+{
+	uint64_t before, done = 0;
+
+	do {
+		before = done;
+		turn(1000);
+		done = counter(AMT_COUNT_COPIES_OUT) + counter(AMT_COUNT_BLOCKS_LATE);
+	} while (done != before);
+	judge_wait(t.judge, counter(AMT_COUNT_COPIES_OUT));
+}
+
 /* Sends packets so far apart, while members leave. What those who stay did not get, and whether
  * those who left got something afterwards. */
 static struct verdict play(unsigned int period_us)
@@ -219,7 +232,7 @@ static struct verdict play(unsigned int period_us)
 	turn(400);
 	t.stop = true;
 	pthread_join(t.sender, NULL);
-	judge_wait(t.judge, counter(AMT_COUNT_COPIES_OUT));
+	wait_for_copies();
 	stay = verdict_on(LEAVERS, MEMBERS, 0, t.sent);
 	went = verdict_on(0, LEAVERS, sent, t.sent);
 	print_message("%u packets, %u of %u left: %llu missing, %llu repeated, %llu dropped, "
