@@ -6,6 +6,7 @@
 source "$(dirname "$0")/lib.sh"
 topology
 root=$net_dir/systemd/root
+installed=$net_dir/installed
 unit=amtd@$instance
 
 if [ ! -x /lib/systemd/systemd ]; then
@@ -36,6 +37,12 @@ cgroups_leave() { # fails as long as something runs in them
 	done
 }
 
+installs() {
+	make --no-print-directory -C "$e2e_top" SANITIZE=0 install DESTDIR="$installed" >/dev/null
+	mkdir -p "$installed/etc/amt"
+	cp "$(relay_conf "")" "$installed/etc/amt/$instance.conf"
+}
+
 # The kernel's settings are out of reach, and no unit is wanted but those that a test starts.
 systemd_root() {
 	mount --make-rprivate /
@@ -45,10 +52,7 @@ systemd_root() {
 	mount -t overlay overlay "$root" \
 		-o "lowerdir=/,upperdir=$net_dir/systemd/upper,workdir=$net_dir/systemd/work"
 	rm -rf "$root"/{etc,lib}/systemd/system/*.target.wants
-	make --no-print-directory -C "$e2e_top" SANITIZE=0 install DESTDIR="$root" >/dev/null
-	mkdir -p "$root/etc/amt"
-	relay_conf "" >/dev/null
-	cp "$net_dir/amtd.conf" "$root/etc/amt/$instance.conf"
+	cp -r "$installed/." "$root"
 	mount -t proc proc "$root/proc"
 	mount --bind "$root/proc/sys" "$root/proc/sys"
 	mount -o remount,bind,ro "$root/proc/sys"
@@ -78,8 +82,8 @@ systemd_start() {
 	mkdir -p /run/amt
 	(
 		cgroups_enter
-		export -f systemd_main systemd_root relay_conf shield_line
-		export net_dir root instance e2e_top relay4 relay6
+		export -f systemd_main systemd_root
+		export net_dir root installed
 		# shellcheck disable=SC2046
 		exec $(where relay) unshare --mount --pid --cgroup --fork --kill-child \
 			bash -ec systemd_main
@@ -169,6 +173,7 @@ shutdown_is_the_end() { # and no failure, after which it would be started again
 
 # shellcheck disable=SC2154 # status is set there
 trap 'status=$?; set +e; systemd_end; (exit "$status"); net_end' EXIT
+installs
 systemd_start
 run_step "a start ends when amtd serves" starts
 run_step "restart, reload and a kill under a stream" under_a_stream
