@@ -35,19 +35,38 @@ both_up() {
 	wait_for "$patience" gateway_is '.state == "up"' || fail "no Query: $(ctl status)"
 }
 
-# The relay forwards these groups: probes, for a port at which no listener is, come out of the
-# tunnel. forwards GROUP...
+# Probes without end, for a port at which no listener is. probe_start GROUP...
+probe_start() {
+	local options=() group
+	for group in "$@"; do options+=(-g "$group"); done
+	# shellcheck disable=SC2046
+	$(where src) "$build/amt-load" send -I src0 -S "$source4" -S "$source6" --quiet \
+		-p 5002 -n 0 -r 10k -s 64 "${options[@]}" &
+	probe=$!
+}
+
+probe_end() {
+	kill "$probe"
+	wait "$probe" || true
+}
+
+# The relay forwards these groups: probes come out of the tunnel. forwards GROUP...
 forwards() {
 	local group probe
 	for group in "$@"; do
-		send -p 5002 -g "$group" -n 0 -r 10k -s 64 &
-		probe=$!
+		probe_start "$group"
 		wait_for "$patience" flows "$group" ||
 			fail "nothing of $group: $(ctl groups; ctl stats --nonzero)"
-		kill "$probe"
-		wait "$probe" || true
+		probe_end
 	done
 }
+
+# A stream that must stay in order: no XDP program is at up0, so each packet waits at the CPU that
+# sent it, and a sender that the scheduler moves overtakes itself. on_one_cpu COMMAND...
+on_one_cpu() (
+	taskset -cp 0 "$BASHPID" >/dev/null
+	"$@"
+)
 
 flows() { # flows GROUP: its packets are taken out of the tunnel
 	ctl --json groups | jq -e ".groups[] | select(.group == \"$1\") | .packets > 0"
@@ -62,7 +81,7 @@ file_through() {
 	done
 	listener_start r gw --complete --compare "$net_dir/file" "$@"
 	forwards "${groups[@]}"
-	send "${options[@]}" -s 1200 -r 2M "$net_dir/file"
+	on_one_cpu send "${options[@]}" -s 1200 -r 2M "$net_dir/file"
 	listener_good r
 	wait_for "$patience" gateway_is '.groups == 0' || fail "no leave: $(ctl groups)"
 }
@@ -111,7 +130,7 @@ long() {
 	listener_start long gw --expect "$long_packets" "$(channel 4)" "$(channel 6)"
 	forwards "$ssm4" "$ssm6"
 	queries=$(stat query_received) failed=$(stat gateway_relay_failed)
-	send_long "$ssm4" "$ssm6"
+	on_one_cpu send_long "$ssm4" "$ssm6"
 	listener_good long
 	expect "Queries meanwhile" $(($(stat query_received) - queries)) -ge $((long_seconds / 10))
 	expect "relays that failed" "$(stat gateway_relay_failed)" -eq "$failed"
@@ -124,7 +143,7 @@ gateway_restart() {
 	file_make 50001
 	listener_start r gw --expect 200 "$(channel 4)"
 	forwards "$ssm4"
-	send -g "$ssm4" -n 200 -r 200k -s 1200 &
+	on_one_cpu send -g "$ssm4" -n 200 -r 200k -s 1200 &
 	sender=$!
 	kill -KILL "$(ctl --json status | jq .pid)"
 	our_gateway
@@ -137,16 +156,15 @@ gateway_restart() {
 
 # The device goes, and what it knew of us; with the next one streams flow again by themselves.
 relay_restart() {
-	local sender
+	local probe
 	listener_start r gw --duration 3600 "$(channel 4)" "$(channel 6)"
 	forwards "$ssm4" "$ssm6"
 	driver_relay_end relay
 	kernel_relay
-	send -p 5002 -g "$ssm4" -g "$ssm6" -n 0 -r 10k -s 64 &
-	sender=$!
+	probe_start "$ssm4" "$ssm6"
 	wait_for "$patience" again "$ssm4" || fail "no IPv4 again: $(ctl groups; ctl stats --nonzero)"
 	wait_for "$patience" again "$ssm6" || fail "no IPv6 again: $(ctl groups; ctl stats --nonzero)"
-	kill "$sender"
+	probe_end
 	kill "$(cat "$net_dir/r.pid")"
 	wait_for "$patience" gateway_is '.groups == 0' || fail "no leave: $(ctl groups)"
 	file_make 50001
