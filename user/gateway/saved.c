@@ -20,11 +20,14 @@ bool gateway_save(const struct gateway *g, struct gateway_saved *saved)
 	const struct link *link = g->link.up ? &g->link : &g->old;
 	unsigned int i;
 
-	memset(saved, 0, sizeof(*saved)); /* padding too: it goes into a map */
+	/* padding too: it goes into a map, and is compared; so an endpoint is never copied whole */
+	memset(saved, 0, sizeof(*saved));
 	if (!link->up || g->state == GATEWAY_STOPPED)
 		return false;
-	saved->relay = link->relay;
-	saved->endpoint = link->endpoint;
+	saved->relay.addr = link->relay.addr;
+	saved->relay.port = link->relay.port;
+	saved->endpoint.addr = link->endpoint.addr;
+	saved->endpoint.port = link->endpoint.port;
 	saved->asked = link->asked;
 	saved->reported = REPORTED_NONE;
 	for (i = 0; i < CYCLES; i++) {
