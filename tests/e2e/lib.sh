@@ -177,6 +177,10 @@ stat() { # stat COUNTER
 	ctl --json stats | jq -e ".counters.$1"
 }
 
+at_least() { # at_least COUNTER N
+	[ "$(stat "$1")" -ge "$2" ]
+}
+
 status_is() { # status_is JQ_CONDITION
 	ctl --json status | jq -e "$1" >/dev/null
 }

@@ -139,7 +139,7 @@ detaches() {
 	wait_for 10 forwards 1 || fail "not joined at the relay"
 	gctl detach gw0 | grep -q 'detached 1'
 	! on gw ip link show amt0 2>/dev/null || fail "amt0 is still there"
-	wait_for 5 no_tunnel || fail "the relay was not told"
+	wait_for "$e2e_patience" no_tunnel || fail "the relay was not told"
 	gateway_is '.state == "detached"'
 	kill "$(cat "$net_dir/film.pid")"
 	gctl attach gw0 --gateway --relay $relay6 >/dev/null # another relay now
@@ -158,7 +158,7 @@ verifies() {
 	grep -E "^ok relay $relay6 first packet after [0-9]+ ms, [0-9]+ packets, loss unknown" \
 		"$net_dir/said" || fail "$(cat "$net_dir/said")"
 	gctl --json verify --group $ssm6 --source $source6 | jq -e '.ok and .packets > 10'
-	wait_for 5 gateway_is '.groups == 0' || fail "it did not leave: $(gctl groups)"
+	wait_for "$e2e_patience" gateway_is '.groups == 0' || fail "it did not leave: $(gctl groups)"
 	on gw "$build/amt-ctl" verify --relay $relay4 --group $ssm4 --source $source4 ||
 		fail "not by itself"
 	expect_fail 1 gctl verify --group 10.1.1.1

@@ -113,10 +113,6 @@ short_mac() { # short_mac OUTER INNER
 
 # ---- secrets ----
 
-at_least() { # at_least COUNTER N
-	[ "$(stat "$1")" -ge "$2" ]
-}
-
 # R-59, R-160: the previous secret is good for a while, an older one is not.
 old_secret() { # old_secret OUTER
 	relay_start "$(relay_conf 'secret-lifetime = 4' 'query-interval = 3' \
@@ -133,7 +129,7 @@ old_secret() { # old_secret OUTER
 		wait_for 20 at_least secret_rotated $((rotated + 2))
 		echo
 	} | mangle "$1" ask4 wait join wait join
-	wait_for 5 at_least bad_mac 1 || fail "an Update by an old secret is not refused"
+	wait_for "$e2e_patience" at_least bad_mac 1 || fail "an Update by an old secret is not refused"
 	expect update_accepted "$(stat update_accepted)" -eq 1
 	expect update_previous_secret "$(stat update_previous_secret)" -eq 1
 }

@@ -61,7 +61,8 @@ ssm_only() {
 	gateways_start star 0 "${both[@]}" -n 2 $ssm4 $ssm6
 	gateways_start old 0 "${both[@]}" -n 2 --old $ssm4 $ssm6
 	gateways_start mixed 2 "${both[@]}" -n 2 $ssm4 $ssm6 $asm4 $asm6
-	wait_for 5 test "$(stat record_ssm_old)" -ge 4 || fail "record_ssm_old $(stat record_ssm_old)"
+	wait_for "$e2e_patience" at_least record_ssm_old 4 ||
+		fail "record_ssm_old $(stat record_ssm_old)"
 	expect record_ssm_exclude "$(stat record_ssm_exclude)" -ge 8
 	expect tunnels "$(ctl --json status | jq .tunnels)" -eq 2
 	send_groups -n 20 -r 1500k
@@ -202,7 +203,7 @@ upstream_filter() {
 # expect_upstream FILTER [JOINED]: in the end, for both families
 expect_upstream() {
 	upstream_is() { [ "$(upstream_filter)|$(upstream_joined)" = "$1|$2" ]; }
-	wait_for 5 upstream_is "$1" "${2-IPv4 IPv6}" ||
+	wait_for "$e2e_patience" upstream_is "$1" "${2-IPv4 IPv6}" ||
 		fail "upstream: '$(upstream_filter)' '$(upstream_joined)' instead of '$1' '${2-both}'"
 }
 

@@ -163,7 +163,7 @@ lease_over() {
 	gateways
 	capture_start upstream src src0 'igmp or icmp6 or (ip6 and proto 0)'
 	stream
-	wait_for 5 flowing || fail "no stream"
+	wait_for "$e2e_patience" flowing || fail "no stream"
 	joined_upstream
 	killed
 	wait_for 15 not joined_upstream || fail "the groups are not left"

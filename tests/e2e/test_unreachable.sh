@@ -63,10 +63,6 @@ switched_off() {
 	stats_zero tunnel_unreachable
 }
 
-seen() { # seen N: errors about data
-	[ "$(stat data_unreachable)" -ge "$1" ]
-}
-
 # Errors out of nowhere that quote data from the relay to GATEWAY:PORT, at every length.
 forge() { # forge GATEWAY PORT
 	on gw perl -MSocket -e '
@@ -84,10 +80,6 @@ forge() { # forge GATEWAY PORT
 		}' $relay4 "$1" "$2"
 }
 
-ignored() { # ignored N: errors about nothing
-	[ "$(stat unreachable_ignored)" -ge "$1" ]
-}
-
 forged() {
 	local port
 	relay_start "$(relay_conf 'unreachable-limit = 3')"
@@ -98,11 +90,11 @@ forged() {
 		forge 10.2.1.9 "$port"
 		sleep 1
 	done
-	wait_for 5 ignored 400 || fail "errors are not heard: $(ctl stats --nonzero)"
+	wait_for "$e2e_patience" at_least unreachable_ignored 400 || fail "errors are not heard: $(ctl stats --nonzero)"
 	stats_zero data_unreachable tunnel_unreachable
 	forge 10.2.1.1 "$port" # who knows the port has to go on for as long as the limit says
 	forge 10.2.1.1 "$port"
-	wait_for 5 seen 60 || fail "errors about a tunnel are not heard: $(ctl stats --nonzero)"
+	wait_for "$e2e_patience" at_least data_unreachable 60 || fail "errors about a tunnel are not heard: $(ctl stats --nonzero)"
 	expect tunnels "$(ctl --json status | jq .tunnels)" -eq 2
 	send -n 50 -g $group4 -g $group6
 	gateways_signal stay INT

@@ -23,8 +23,9 @@
 #define INTERFACE_ROLES (AMT_INTERFACE_UPSTREAM | AMT_INTERFACE_UPLINK | AMT_INTERFACE_GATEWAY)
 
 /* The grace period (fanout.h). A block's copies take 5 to 50 us, but the thread that makes them may
- * get a fraction of a busy CPU, and a burst's packets wait for each other. */
-#define GRACE_NS       NSEC_PER_SEC
+ * get a fraction of a busy CPU, a virtual one may stand still for a second, and a burst's packets
+ * wait for each other. */
+#define GRACE_NS       (3 * NSEC_PER_SEC)
 #define GRACE_BLOCK_NS NSEC_PER_MSEC
 /* Well below what the packet path's deadlines can tell apart (bpf/fanout.h). */
 #define GRACE_MOST_NS (60 * NSEC_PER_SEC)
