@@ -56,7 +56,7 @@ switched_off() {
 	gateways leave 2 4 1
 	stream
 	gateways_signal leave KILL
-	wait_for 20 seen 100 || fail "no errors"
+	wait_for 20 at_least data_unreachable 100 || fail "no errors"
 	sleep 2
 	stream_end
 	expect tunnels "$(ctl --json status | jq .tunnels)" -eq 2
