@@ -218,12 +218,17 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+double median(double *values, unsigned int n)
+{
+	if (n == 0)
+		return 0;
+	qsort(values, n, sizeof(*values), compare);
+	return values[n / 2];
+}
+
 double series_packet_ns(struct series *series)
 {
-	if (series->trains == 0)
-		return 0;
-	qsort(series->ns, series->trains, sizeof(series->ns[0]), compare);
-	return series->ns[series->trains / 2];
+	return median(series->ns, series->trains);
 }
 
 double series_copy_ns(struct series *series, double sender_ns)

@@ -57,6 +57,7 @@ double series_copy_ns(struct series *series, double sender_ns);
 double series_delivered(const struct series *series);
 void series_forget(struct series *series);
 
-void pin_to(int pid, int cpu); /* pid 0: this process */
+double median(double *values, unsigned int n); /* sorts them; 0 of none */
+void pin_to(int pid, int cpu);		       /* pid 0: this process */
 
 #endif

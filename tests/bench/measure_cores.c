@@ -18,6 +18,7 @@
 #include <jansson.h>
 #include "base/clock.h"
 #include "bench/helper_chain.h"
+#include "bench/helper_train.h"
 
 #define PAYLOAD	    1316
 #define PACKETS	    256 /* a round: of both groups together */
@@ -79,23 +80,10 @@ static void pair_round(struct pair *pair, const struct chain *chain)
 			(double)sent * NSEC_PER_SEC / (double)(clock_now() - start);
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static double median(struct pair *pair)
-{
-	qsort(pair->rate, pair->rounds, sizeof(pair->rate[0]), compare);
-	return pair->rounds ? pair->rate[pair->rounds / 2] : 0;
-}
-
 static json_t *result(struct pair *pair)
 {
-	return json_pack("{s:f, s:f}", "copies_per_second", median(pair), "delivered",
-			 (double)pair->arrived / (double)pair->sent);
+	return json_pack("{s:f, s:f}", "copies_per_second", median(pair->rate, pair->rounds),
+			 "delivered", (double)pair->arrived / (double)pair->sent);
 }
 
 int main(int argc, char **argv)
