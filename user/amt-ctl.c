@@ -164,7 +164,7 @@ static int run_top(struct session *session, const struct command *command, json_
 
 	json_decref(request);
 	if (session->json) {
-		arguments_error("%s is for people; programs ask status and groups", "top");
+		arguments_error("top is for people; programs ask status and groups");
 		return EXIT_USAGE;
 	}
 	ret = sample_take(session, &before);
@@ -303,17 +303,15 @@ static int run_command(struct session *session, int argc, char **argv)
 		arguments_error("there is no command '%s'", name);
 		return EXIT_USAGE;
 	}
-	argc -= argc > 0;
 	if (!command->run)
-		return help(argc, argv + 1);
+		return help(argc - 1, argv + 1);
 	request = json_pack("{ss}", "command", name);
-	if (!command->parse(&session->arguments, argc, argv + 1, request)) {
+	if (!command->parse(&session->arguments, argc, argv, request)) {
 		json_decref(request);
 		return EXIT_USAGE;
 	}
 	if (session->arguments.relay) { /* of verify: no amtd is asked */
-		int ret = verify_relay(session->arguments.relay, request,
-				       session->arguments.timeout_s, session->json);
+		int ret = verify_relay(&session->arguments, session->json);
 
 		json_decref(request);
 		return ret;
@@ -336,15 +334,6 @@ static int take_json(struct session *session, int argc, char **argv)
 	return n;
 }
 
-/* Of getopt_long(), which knows a short option, or one without its argument, by optopt. */
-static int wrong_option(const char *argument)
-{
-	const char option[] = {'-', (char)optopt, 0};
-
-	arguments_error("'%s' is not possible here", optopt ? option : argument);
-	return EXIT_USAGE;
-}
-
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -358,7 +347,7 @@ int main(int argc, char **argv)
 
 	opterr = 0; /* one line says what is wrong */
 	argc = take_json(&session, argc, argv);
-	while ((option = getopt_long(argc, argv, "+i:hV", options, NULL)) != -1) {
+	while ((option = arguments_option(argc, argv, "+:i:hV", options)) != -1) {
 		switch (option) {
 		case 'i':
 			session.instance = optarg;
@@ -370,11 +359,12 @@ int main(int argc, char **argv)
 			puts("amt-ctl " AMT_VERSION);
 			return 0;
 		default:
-			return wrong_option(argv[optind - 1]);
+			return EXIT_USAGE;
 		}
 	}
 	if (!instance_is_valid(session.instance)) {
-		arguments_error("'%s' is no name of an instance", session.instance);
+		arguments_error("'%s' is no name of an instance: " INSTANCE_RULE, session.instance,
+				INSTANCE_LEN);
 		return EXIT_USAGE;
 	}
 	ret = run_command(&session, argc - optind, argv + optind);

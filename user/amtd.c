@@ -20,6 +20,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/option.h"
 #include "base/privileges.h"
 #include "control/commands.h"
 #include "control/listen.h"
@@ -389,15 +390,21 @@ static int start(struct settings *settings)
 	return status;
 }
 
-static void print_usage(FILE *out)
+static void print_usage(void)
 {
-	fprintf(out, "usage: amtd [-f FILE] [-i NAME] [-n] [-t]\n\n"
-		     "  -f FILE  configuration, default /etc/amt/NAME.conf if it exists\n"
-		     "  -i NAME  name of this instance, default " INSTANCE_DEFAULT "\n"
-		     "  -n       stay in the foreground, log to standard error\n"
-		     "  -t       check the configuration and exit\n"
-		     "  -V       print the version\n"
-		     "  -h       this list\n");
+	puts("usage: amtd [-f FILE] [-i NAME] [-n] [-t]\n\n"
+	     "  -f FILE  configuration, default /etc/amt/NAME.conf if it exists\n"
+	     "  -i NAME  name of this instance, default " INSTANCE_DEFAULT "\n"
+	     "  -n       stay in the foreground, log to standard error\n"
+	     "  -t       check the configuration and exit\n"
+	     "  -V       print the version\n"
+	     "  -h       this list");
+}
+
+static int usage_error(const char *what)
+{
+	log_error("%s; see amtd -h", what);
+	return EXIT_USAGE;
 }
 
 int main(int argc, char **argv)
@@ -408,12 +415,14 @@ int main(int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	struct settings settings = {.instance = INSTANCE_DEFAULT};
+	struct error err;
 	int option;
 
+	opterr = 0; /* one line says what is wrong */
 	log_set_name("amtd");
 	if (argc > 1 && strcmp(argv[1], "--hold-upstream") == 0)
 		return upstream_holder_main(argc, argv);
-	while ((option = getopt_long(argc, argv, "f:i:ntVh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, ":f:i:ntVh", options, NULL)) != -1) {
 		switch (option) {
 		case 'f':
 			settings.file = optarg;
@@ -430,14 +439,22 @@ int main(int argc, char **argv)
 		case 'V':
 			puts("amtd " AMT_VERSION);
 			return 0;
+		case 'h':
+			print_usage();
+			return 0;
 		default:
-			print_usage(option == 'h' ? stdout : stderr);
-			return option == 'h' ? 0 : EXIT_USAGE;
+			option_wrong(option, argv, &err);
+			return usage_error(err.text);
 		}
 	}
-	if (optind < argc || !instance_is_valid(settings.instance)) {
-		print_usage(stderr);
-		return EXIT_USAGE;
+	if (optind < argc) {
+		error_set(&err, -EINVAL, "'%s' is too much", argv[optind]);
+		return usage_error(err.text);
+	}
+	if (!instance_is_valid(settings.instance)) {
+		error_set(&err, -EINVAL, "'%s' is no name of an instance: " INSTANCE_RULE,
+			  settings.instance, INSTANCE_LEN);
+		return usage_error(err.text);
 	}
 	return start(&settings);
 }

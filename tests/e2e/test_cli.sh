@@ -11,8 +11,8 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 failed=0
 
-# expect NAME STATUS PATTERN COMMAND...: exit status, and a line of what it prints; of amt-ctl that
-# is one line when it fails
+# expect NAME STATUS PATTERN COMMAND...: exit status, and a line of what it prints; wrong usage, and
+# all that fails of amt-ctl, is told in one line
 expect() {
 	local case=$1 want=$2 pattern=$3 status=0 said
 	shift 3
@@ -23,7 +23,7 @@ expect() {
 	elif ! grep -qE -e "$pattern" <<<"$said"; then
 		echo "not ok $case: says: $said"
 		failed=1
-	elif [ "$1" = "$ctl" ] && [ "$want" -ne 0 ] && [ "$(wc -l <<<"$said")" -ne 1 ]; then
+	elif { [ "$want" -eq 2 ] || { [ "$1" = "$ctl" ] && [ "$want" -ne 0 ]; }; } && [ "$(wc -l <<<"$said")" -ne 1 ]; then
 		echo "not ok $case: not one line: $said"
 		failed=1
 	else
@@ -40,38 +40,76 @@ amt_ctl_usage() {
 	expect "no amtd" 3 "amtd '$name' is not running; start it" "$ctl" -i "$name"
 	expect "no amtd, attach" 3 "is not running" "$ctl" -i "$name" attach eth0
 	expect "no amtd, top" 3 "is not running" "$ctl" -i "$name" top
-	expect "unknown command" 2 "there is no command 'fly'" "$ctl" -i "$name" fly
-	expect "unknown option" 2 "'--fly' is not possible here; see amt-ctl help" "$ctl" --fly
-	expect "unknown letter" 2 "'-z' is not possible here" "$ctl" -z
-	expect "option without its value" 2 "'-i' is not possible here" "$ctl" -i
+	expect "unknown command" 2 "there is no command 'fly'; see amt-ctl help" "$ctl" -i "$name" fly
+	expect "unknown option" 2 "there is no option '--fly' here; see amt-ctl help" "$ctl" --fly
+	expect "unknown letter" 2 "there is no option '-z' here" "$ctl" -z
+	expect "option without its value" 2 "-i wants a value" "$ctl" -i
 	expect "no such instance name" 2 "is no name of an instance" "$ctl" -i ../x
-	expect "attach without name" 2 "wants the name" "$ctl" -i "$name" attach
-	expect "attach two" 2 "one interface at a time" "$ctl" -i "$name" attach a b
-	expect "attach unknown option" 2 "no option '--up'" "$ctl" -i "$name" attach a --up
-	expect "attach gateway" 3 "is not running" "$ctl" -i "$name" attach a --gateway --relay b
-	expect "relay without value" 2 "no option '--relay'" "$ctl" -i "$name" attach a --relay
-	expect "verify without group" 2 "wants --group" "$ctl" -i "$name" verify --source 192.0.2.1
-	expect "verify timeout" 2 "is no number" "$ctl" -i "$name" verify --group 232.1.1.1 --timeout x
-	expect "verify without amtd" 3 "is not running" "$ctl" -i "$name" verify --group 232.1.1.1
-	expect "verify no group" 1 "no group that can be routed" "$ctl" verify --group 224.0.0.1 \
-		--relay 192.0.2.1
-	expect "verify no relay" 1 "no relay's address" "$ctl" verify --group 232.1.1.1 --relay '?'
-	expect "detach without name" 2 "one interface, or --all" "$ctl" -i "$name" detach
 	expect "status takes nothing" 2 "'x' is too much" "$ctl" -i "$name" status x
-	expect "top count" 2 "is no number" "$ctl" -i "$name" top --count -1
-	expect "shutdown drain" 2 "is no number" "$ctl" -i "$name" shutdown --drain soon
+	expect "stats takes no word" 2 "'x' is too much" "$ctl" -i "$name" stats x
+	expect "maps has no option" 2 "no option '--all'" "$ctl" -i "$name" maps --all
+	expect "top count" 2 "'-1' is no number from 1 to" "$ctl" -i "$name" top --count -1
+	expect "top never" 2 "'0' is no number from 1 to" "$ctl" -i "$name" top --count 0
+	expect "shutdown drain" 2 "'soon' is no number from" "$ctl" -i "$name" shutdown --drain soon
+	expect "drain too long" 2 "no number from 0 to 86400" "$ctl" -i "$name" shutdown --drain 86401
 	expect "help" 0 "attach IFACE" "$ctl" help
 	expect "help of one" 0 "example: amt-ctl attach" "$ctl" help attach
 	expect "help of none" 2 "no command 'fly'" "$ctl" help fly
 	expect "amt-ctl version" 0 "^amt-ctl [0-9]" "$ctl" -V
 }
 
+# What can never be is wrong usage, whether amtd runs or not.
+amt_ctl_attach_usage() {
+	local attach=("$ctl" -i "$name" attach)
+
+	expect "attach without name" 2 "wants the name" "${attach[@]}"
+	expect "attach two" 2 "one interface at a time" "${attach[@]}" a b
+	expect "attach unknown option" 2 "no option '--up'" "${attach[@]}" a --up
+	expect "attach, no name" 2 "'a/b' is no interface; write a name" "${attach[@]}" a/b
+	expect "attach, long name" 2 "is no interface" "${attach[@]}" sixteen-or-more-x
+	expect "mode" 2 "mode 'bogus' is none of auto, xdp, tc" "${attach[@]}" a --mode bogus
+	expect "mode by =" 2 "mode 'bogus' is none of" "${attach[@]}" a --mode=bogus
+	expect "mode without value" 2 "--mode wants a value" "${attach[@]}" a --mode
+	expect "attach gateway" 3 "is not running" "${attach[@]}" a --gateway --relay b
+	expect "relay without value" 2 "--relay wants a value" "${attach[@]}" a --relay
+	expect "relay of none" 2 "'224.1.1.1' is no relay: write" "${attach[@]}" a --gateway \
+		--relay 224.1.1.1
+	expect "relays of a relay" 2 "named for a gateway" "${attach[@]}" a --relay 192.0.2.1
+	expect "two kinds of role" 2 "roles of a relay's interface" "${attach[@]}" a --gateway --uplink
+	expect "nine relays" 2 "9 relays are too many; name 8" "${attach[@]}" a --gateway \
+		--relay a --relay b --relay c --relay d --relay e --relay f --relay g --relay h --relay i
+	expect "detach without name" 2 "one interface, or --all" "$ctl" -i "$name" detach
+	expect "detach both" 2 "one interface, or --all" "$ctl" -i "$name" detach a --all
+	expect "detach, no name" 2 "is no interface" "$ctl" -i "$name" detach a/b
+}
+
+amt_ctl_address_usage() {
+	local verify=("$ctl" -i "$name" verify)
+
+	expect "tunnels of no address" 2 "'x' is no address; write one such as" "$ctl" tunnels x
+	expect "tunnels, mistyped" 2 "'192.0.2' is no address" "$ctl" tunnels 192.0.2
+	expect "groups of no address" 2 "'x' is no address" "$ctl" groups x
+	expect "groups of no group" 2 "'192.0.2.1' is no group that can be routed" "$ctl" groups 192.0.2.1
+	expect "two groups" 2 "'232.1.1.2' is too much" "$ctl" groups 232.1.1.1 232.1.1.2
+	expect "verify without group" 2 "wants --group" "${verify[@]}" --source 192.0.2.1
+	expect "verify timeout" 2 "'x' is no number" "${verify[@]}" --group 232.1.1.1 --timeout x
+	expect "verify without amtd" 3 "is not running" "${verify[@]}" --group 232.1.1.1
+	expect "verify no group" 2 "no group that can be routed" "${verify[@]}" --group 224.0.0.1
+	expect "verify no source" 2 "'x' is no address" "${verify[@]}" --group 232.1.1.1 --source x
+	expect "verify, families" 2 "can be no source of this group" "${verify[@]}" \
+		--group 232.1.1.1 --source 2001:db8::1
+	expect "verify no relay" 2 "no relay: write" "${verify[@]}" --group 232.1.1.1 --relay '?'
+	expect "verify a word" 2 "'232.1.1.1' is too much" "${verify[@]}" 232.1.1.1
+}
+
 amtd_usage() {
 	expect "amtd help" 0 "usage: amtd" "$amtd" -h
 	expect "amtd version" 0 "^amtd [0-9]" "$amtd" -V
-	expect "amtd unknown option" 2 "usage: amtd" "$amtd" -x
-	expect "amtd too much" 2 "usage: amtd" "$amtd" -t x
-	expect "amtd instance name" 2 "usage: amtd" "$amtd" -i a/b -t
+	expect "amtd unknown option" 2 "no option '-x' here; see amtd -h" "$amtd" -tx
+	expect "amtd unknown long option" 2 "no option '--fly' here" "$amtd" --fly
+	expect "amtd option without its value" 2 "-f wants a value" "$amtd" -t -f
+	expect "amtd too much" 2 "'x' is too much; see amtd -h" "$amtd" -t x
+	expect "amtd instance name" 2 "'a/b' is no name of an instance" "$amtd" -i a/b -t
 }
 
 amtd_check() {
@@ -128,6 +166,8 @@ manuals() {
 }
 
 amt_ctl_usage
+amt_ctl_attach_usage
+amt_ctl_address_usage
 amtd_usage
 amtd_check
 amtd_without_root

@@ -128,19 +128,48 @@ attaches() {
 refuses_what_is_not_there() {
 	fails 1 'no interface nope' ctl attach nope
 	fails 1 'nope' ctl detach nope
-	fails 1 "mode 'fast' is none of" ctl attach eth0 --mode fast
-	fails 1 "'x' is no address" ctl tunnels x
-	fails 1 '"error"' ctl --json tunnels x
+	fails 1 '"error":.*nope' ctl --json detach nope
+}
+
+refused() { # refused PATTERN REQUEST: amtd itself answers so
+	raw <<<"$2" | jq -r .error | grep -E -e "$1"
+}
+
+# amt-ctl does not even ask; other programs may.
+refuses_what_cannot_be() {
+	fails 2 "mode 'fast' is none of" ctl attach eth0 --mode fast
+	refused "mode 'fast' is none of" '{"command":"attach","interface":"eth0","mode":"fast"}'
+	refused "'a/b' is no interface" '{"command":"attach","interface":"a/b"}'
+	refused "roles of a relay" '{"command":"attach","interface":"eth0","gateway":true,"uplink":true}'
+	refused "for a gateway" '{"command":"attach","interface":"eth0","relay":["192.0.2.1"]}'
+	refused "'224.1.1.1' is no relay" \
+		'{"command":"attach","interface":"eth0","gateway":true,"relay":["224.1.1.1"]}'
+	refused "'' is no relay" '{"command":"attach","interface":"eth0","gateway":true,"relay":[1]}'
+	refused "9 relays are too many" '{"command":"attach","interface":"eth0","gateway":true,"relay":'"$(
+		jq -cn '[range(9) | "relay\(.)"]'
+	)}"
+	refused "'x' is no address" '{"command":"tunnels","address":"x"}'
+	refused "'192.0.2.1' is no group" '{"command":"groups","group":"192.0.2.1"}'
+}
+
+# columns_are_members FIRST FILTER COMMAND...: each column of the table that begins with FIRST is a
+# member of the object that FILTER finds in the answer
+columns_are_members() {
+	local first=$1 filter=$2 columns
+	shift 2
+	columns=$(ctl "$@" | grep "^$first ")
+	# shellcheck disable=SC2086 # a list of words
+	same '[]' "$(ctl --json "$@" | jq -c "[\$ARGS.positional[]] - ($filter | keys)" --args $columns)"
 }
 
 same_names() {
-	local column
-	for column in $(ctl | sed -n '/^interface/p'); do
-		ctl --json | jq -e ".interfaces[0] | has(\"$column\")"
-	done
-	for column in $(ctl maps | head -n 1); do
-		ctl maps --json | jq -e ".maps[0] | has(\"$column\")"
-	done
+	columns_are_members interface '.interfaces[0]' status
+	columns_are_members address '.addresses[0]' status
+	columns_are_members interface '.interfaces[0]' attach eth0 --uplink
+	columns_are_members gateway '.tunnels[0]' tunnels
+	columns_are_members group '.groups[0]' groups
+	columns_are_members gateway '.groups[0].tunnels[0]' groups 239.1.1.1
+	columns_are_members map '.maps[0]' maps
 	same "$(ctl --json stats | jq -r '.counters | keys_unsorted[]')" \
 		"$(ctl stats | awk '$1 == "loop:" { exit } NR > 1 { print $1 }')"
 }
@@ -319,10 +348,11 @@ run "a second amtd of the same name is refused" refuses_second
 run "capabilities are dropped" drops_capabilities
 run "attach" attaches
 run "errors are one line and status 1" refuses_what_is_not_there
-run "tables and JSON share their names" same_names
+run "what cannot be is refused, by amtd too" refuses_what_cannot_be
 run "maps are pinned where maps says" maps_are_pinned
 run "rubbish and too many clients" survives_rubbish
 run "SIGTERM and restart" restarts
+run "tables and JSON share their names" same_names
 run "amt-ctl(8) names every member" manual_names_members
 run "SIGKILL and restart" survives_crash
 run "SIGHUP" ignores_hangup

@@ -221,14 +221,19 @@ static int append_text(struct config_names *field, const char *text, struct erro
 	return 0;
 }
 
-/* What the kernel's dev_valid_name() takes; whether it exists is asked when it is used. */
+/* As the kernel's dev_valid_name() */
+bool config_is_interface(const char *text)
+{
+	return text[0] && strlen(text) < IFNAMSIZ && !strpbrk(text, "/: \t\r\n\v\f") &&
+	       strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
+}
+
 static int check_interface(const char *text, struct error *err)
 {
-	if (!text[0] || strlen(text) >= IFNAMSIZ || strpbrk(text, "/: \t\r\n\v\f") ||
-	    strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
-		return error_set(err, -EINVAL, "write an interface name of 1 to %d characters",
-				 IFNAMSIZ - 1);
-	return 0;
+	if (config_is_interface(text))
+		return 0;
+	return error_set(err, -EINVAL, "write an interface name of 1 to %d characters",
+			 IFNAMSIZ - 1);
 }
 
 static int append_name(struct config_names *field, const char *text, struct error *err)

@@ -48,6 +48,8 @@ static inline bool config_is_list(const struct config_key *key)
 int config_value_set(const struct config_key *key, void *base, const char *text, struct error *err);
 /* An address, a DNS name or "anycast": what can stand for a relay. */
 bool config_is_relay(const char *text);
+/* What the kernel takes as an interface's name; whether there is one is asked when it is used. */
+bool config_is_interface(const char *text);
 /* Frees what the field holds. */
 void config_value_free(const struct config_key *key, void *base);
 

@@ -32,15 +32,6 @@ bool control_arguments(const json_t *request, struct control_answer *answer, con
 	return ret == 0;
 }
 
-bool control_address(const char *text, struct control_answer *answer, struct amt_addr *addr)
-{
-	if (addr_parse(text, addr) == 0)
-		return true;
-	control_fail(answer, "'%.64s' is no address; write one such as 192.0.2.1 or 2001:db8::1",
-		     text);
-	return false;
-}
-
 json_t *control_seconds(uint64_t ns)
 {
 	return json_real((double)(ns / NSEC_PER_MSEC) / 1000.0);

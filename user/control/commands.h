@@ -48,8 +48,6 @@ extern const struct control_command control_commands[];
  * asked for fails the request and returns false. */
 bool control_arguments(const json_t *request, struct control_answer *answer, const char *format,
 		       ...);
-/* An address out of a request; anything else fails it and returns false. */
-bool control_address(const char *text, struct control_answer *answer, struct amt_addr *addr);
 
 /* How views become JSON: */
 json_t *control_seconds(uint64_t ns); /* to milliseconds */

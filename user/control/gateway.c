@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "control/check.h"
 #include "control/commands.h"
 #include "gateway/service.h"
 
@@ -267,19 +268,14 @@ void control_verify(void *arg, const json_t *request, struct control_answer *ans
 	int end = 0;
 
 	if (!control_arguments(request, answer, "{s:s s?s s:s s?b !}", "command", &command,
-			       "source", &source_text, "group", &group_text, "end", &end) ||
-	    (source_text && !control_address(source_text, answer, &source)) ||
-	    !control_address(group_text, answer, &group))
+			       "source", &source_text, "group", &group_text, "end", &end))
 		return;
 	if (!context->gateway)
 		control_fail(answer, "this amtd is no gateway; to ask a relay without one: amt-ctl "
 				     "verify ... --relay ADDRESS");
-	else if (!addr_is_multicast(&group) || addr_is_multicast_local(&group))
-		control_fail(answer, "'%.64s' is no group that can be routed", group_text);
-	else if (source_text && (!addr_is_unicast_source(&source) ||
-				 addr_is_ipv4(&source) != addr_is_ipv4(&group)))
-		control_fail(answer, "'%.64s' can be no source of this group", source_text);
-	else if (gateway_service_verify(context->gateway, &source, &group, &result, &err))
+	else if (check_group(group_text, &group, &err) ||
+		 (source_text && check_source(source_text, &group, &source, &err)) ||
+		 gateway_service_verify(context->gateway, &source, &group, &result, &err))
 		control_fail(answer, "%s", err.text);
 	else
 		answer_verify(context, &result, answer);

@@ -4,21 +4,10 @@
  */
 #include <errno.h>
 #include <string.h>
-#include "base/config_value.h"
+#include "control/check.h"
 #include "control/commands.h"
 #include "gateway/service.h"
 #include "relay/service.h"
-
-static const char *mode_name(enum datapath_mode mode)
-{
-	static const char *const name[] = {
-		[DATAPATH_MODE_AUTO] = "auto",
-		[DATAPATH_MODE_XDP] = "xdp",
-		[DATAPATH_MODE_TC] = "tc",
-	};
-
-	return name[mode];
-}
 
 static json_t *shield_json(const struct datapath_interface *interface)
 {
@@ -53,14 +42,6 @@ json_t *control_interfaces(struct control_context *context, const char *name)
 	return array;
 }
 
-static int mode_parse(const char *text, enum datapath_mode *mode)
-{
-	for (*mode = DATAPATH_MODE_AUTO; *mode <= DATAPATH_MODE_TC; (*mode)++)
-		if (strcmp(text, mode_name(*mode)) == 0)
-			return 0;
-	return -EINVAL;
-}
-
 /* ---- attach ---- */
 
 struct attach {
@@ -71,29 +52,23 @@ struct attach {
 	unsigned int nrelays;
 };
 
-static bool relays_parse(const json_t *array, struct attach *attach, struct control_answer *answer)
+/* Roles are checked: there are no more relays than attach has room for. */
+static int relays_parse(const json_t *array, struct attach *attach, struct error *err)
 {
 	const json_t *each;
 	size_t i;
+	int ret = 0;
 
 	json_array_foreach(array, i, each)
 	{
 		const char *text = json_string_value(each);
 
-		if (!text || !config_is_relay(text)) {
-			control_fail(answer,
-				     "'%.64s' is no relay: write a unicast address, a DNS name, or "
-				     "anycast",
-				     text ? text : "");
-			return false;
-		}
-		if (attach->nrelays == GATEWAY_SERVICE_RELAYS) {
-			control_fail(answer, "no more than %d relays", GATEWAY_SERVICE_RELAYS);
-			return false;
-		}
+		ret = check_relay(text ? text : "", err);
+		if (ret)
+			break;
 		attach->relays[attach->nrelays++] = text;
 	}
-	return true;
+	return ret;
 }
 
 static bool attach_parse(const json_t *request, struct attach *attach,
@@ -101,24 +76,21 @@ static bool attach_parse(const json_t *request, struct attach *attach,
 {
 	const char *command, *mode = "auto";
 	json_t *relays = NULL;
+	struct error err;
 
 	if (!control_arguments(request, answer, "{s:s s:s s?b s?b s?b s?o s?s !}", "command",
 			       &command, "interface", &attach->name, "upstream", &attach->upstream,
 			       "uplink", &attach->uplink, "gateway", &attach->gateway, "relay",
 			       &relays, "mode", &mode))
 		return false;
-	if (mode_parse(mode, &attach->mode)) {
-		control_fail(answer, "mode '%.16s' is none of auto, xdp, tc", mode);
-		return false;
-	}
-	if (attach->gateway ? attach->upstream || attach->uplink : relays != NULL) {
-		control_fail(answer, attach->gateway
-					     ? "upstream and uplink are roles of a relay's "
-					       "interface; gateway is another"
-					     : "relays are named for a gateway: attach --gateway");
-		return false;
-	}
-	return relays_parse(relays, attach, answer);
+	if (check_interface(attach->name, &err) == 0 &&
+	    check_mode(mode, &attach->mode, &err) == 0 &&
+	    check_roles(attach->gateway, attach->upstream || attach->uplink,
+			(unsigned int)json_array_size(relays), &err) == 0 &&
+	    relays_parse(relays, attach, &err) == 0)
+		return true;
+	control_fail(answer, "%s", err.text);
+	return false;
 }
 
 static int attach_now(struct control_context *context, const struct attach *attach,

@@ -11,6 +11,8 @@
 
 #define CONTROL_PATH_LEN 64
 #define INSTANCE_LEN	 32 /* a longer name is refused, since it becomes part of many names */
+/* what instance_is_valid() asks for, for messages that give INSTANCE_LEN */
+#define INSTANCE_RULE	 "letters, digits, '_', '-' and '.' (these two not in front), up to %d"
 #define INSTANCE_DEFAULT "main"
 
 /* Letters, digits, '_', '-', '.', and no '.' or '-' in front. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "control/check.h"
 #include "control/commands.h"
 #include "relay/service.h"
 
@@ -173,12 +174,16 @@ void control_tunnels(void *arg, const json_t *request, struct control_answer *an
 	struct control_context *context = arg;
 	const char *command, *text = NULL;
 	struct amt_addr addr;
+	struct error err;
 	struct rows *rows;
 
 	if (!control_arguments(request, answer, "{s:s s?s !}", "command", &command, "address",
-			       &text) ||
-	    (text && !control_address(text, answer, &addr)))
+			       &text))
 		return;
+	if (text && check_address(text, &addr, &err)) {
+		control_fail(answer, "%s", err.text);
+		return;
+	}
 	if (context->gateway) {
 		control_fail(answer, "this amtd is a gateway; its relays: amt-ctl relays");
 		return;
@@ -296,12 +301,15 @@ void control_groups(void *arg, const json_t *request, struct control_answer *ans
 	struct control_context *context = arg;
 	const char *command, *text = NULL;
 	struct amt_addr group = {0};
+	struct error err;
 	struct rows *rows;
 
-	if (!control_arguments(request, answer, "{s:s s?s !}", "command", &command, "group",
-			       &text) ||
-	    (text && !control_address(text, answer, &group)))
+	if (!control_arguments(request, answer, "{s:s s?s !}", "command", &command, "group", &text))
 		return;
+	if (text && check_group(text, &group, &err)) {
+		control_fail(answer, "%s", err.text);
+		return;
+	}
 	if (context->gateway) {
 		control_gateway_groups(context, text ? &group : NULL, answer);
 		return;

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <time.h>
 #include "base/clock.h"
-#include "base/config_value.h"
 #include "gateway/probe.h"
 
 #define STEP_NS	 100000000
@@ -96,36 +95,13 @@ int verify_instance(struct control_client *client, const json_t *request, unsign
 
 /* ---- by ourselves ---- */
 
-static bool parse(const json_t *request, const char *name, struct amt_addr *addr)
+int verify_relay(const struct arguments *arguments, bool json)
 {
-	const char *text = json_string_value(json_object_get(request, name));
-
-	if (!text || addr_parse(text, addr) == 0)
-		return true;
-	fprintf(stderr, "amt-ctl: '%s' is no address; see amt-ctl help verify\n", text);
-	return false;
-}
-
-static bool channel_is_good(const struct probe_options *options)
-{
-	if (!addr_is_multicast(&options->group) || addr_is_multicast_local(&options->group)) {
-		fprintf(stderr, "amt-ctl: --group is no group that can be routed\n");
-		return false;
-	}
-	if (!addr_is_any(&options->source) &&
-	    (!addr_is_unicast_source(&options->source) ||
-	     addr_is_ipv4(&options->source) != addr_is_ipv4(&options->group))) {
-		fprintf(stderr, "amt-ctl: --source can be no source of this group\n");
-		return false;
-	}
-	return true;
-}
-
-int verify_relay(const char *relay, const json_t *request, unsigned int timeout_s, bool json)
-{
-	struct probe_options options = {
-		.relay = relay,
-		.timeout_s = timeout_s,
+	const struct probe_options options = {
+		.relay = arguments->relay,
+		.source = arguments->source,
+		.group = arguments->group,
+		.timeout_s = arguments->timeout_s,
 		.watch_ms = WATCH_MS,
 	};
 	struct probe_result result;
@@ -133,20 +109,13 @@ int verify_relay(const char *relay, const json_t *request, unsigned int timeout_
 	struct error err = {""};
 	char buf[AMT_ADDR_STRLEN];
 
-	if (!config_is_relay(relay)) {
-		fprintf(stderr, "amt-ctl: '%s' is no relay's address or name\n", relay);
-		return 1;
-	}
-	if (!parse(request, "source", &options.source) ||
-	    !parse(request, "group", &options.group) || !channel_is_good(&options))
-		return 1;
 	if (probe_run(&options, &result, &err)) {
 		fprintf(stderr, "amt-ctl: %s\n", err.text);
 		return 1;
 	}
 	return conclude(
 		json_pack("{so ss sf so sI sI so}", "relay",
-			  addr_is_any(&result.relay) ? json_string(relay)
+			  addr_is_any(&result.relay) ? json_string(options.relay)
 						     : json_string(addr_print(&result.relay, buf)),
 			  "state", result.state, "elapsed",
 			  (double)(result.ended_ns - result.started_ns) / NSEC_PER_SEC,

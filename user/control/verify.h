@@ -8,11 +8,12 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include "control/arguments.h"
 #include "control/client.h"
 
-/* Both take request as the command line made it; return an exit status: 0, it arrives. */
+/* Both take what the command line said; return an exit status: 0, it arrives. */
 int verify_instance(struct control_client *client, const json_t *request, unsigned int timeout_s,
 		    bool json);
-int verify_relay(const char *relay, const json_t *request, unsigned int timeout_s, bool json);
+int verify_relay(const struct arguments *arguments, bool json);
 
 #endif
