@@ -18,8 +18,7 @@
 
 static void engine_tick(struct gateway_service *service, uint64_t now)
 {
-	struct timeval tv = {0};
-	uint64_t at = gateway_tick(service->gateway, now), wait;
+	uint64_t at = gateway_tick(service->gateway, now);
 
 	if (service->unresolved >= 0) {
 		unsigned int candidate = (unsigned int)service->unresolved;
@@ -28,20 +27,9 @@ static void engine_tick(struct gateway_service *service, uint64_t now)
 		gateway_resolved(service->gateway, now, candidate, NULL, 0);
 		at = gateway_tick(service->gateway, now);
 	}
-	if (at == TIME_NEVER) {
-		service->tick_at = 0;
-		event_del(service->tick);
-		if (service->leaving)
-			service_left(service);
-		return;
-	}
-	if (at == service->tick_at && at > now)
-		return; /* the timer stands as it is */
-	service->tick_at = at;
-	wait = at > now ? (at - now) / 1000 + 1 : 0; /* us, rounded up: never early */
-	tv.tv_sec = (time_t)(wait / 1000000);
-	tv.tv_usec = (suseconds_t)(wait % 1000000);
-	event_add(service->tick, &tv);
+	wakeup_set(&service->tick, now, at);
+	if (at == TIME_NEVER && service->leaving)
+		service_left(service);
 }
 
 void service_settle(struct gateway_service *service)
@@ -60,12 +48,9 @@ void service_settle(struct gateway_service *service)
 	service_record_save(service);
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *arg)
+static void on_tick(void *arg)
 {
-	struct gateway_service *service = arg;
-
-	service->tick_at = 0;
-	service_settle(service);
+	service_settle(arg);
 }
 
 static void on_second(evutil_socket_t fd, short what, void *arg)
@@ -88,9 +73,9 @@ static int timers_open(struct gateway_service *service, struct error *err)
 {
 	static const struct timeval second = {.tv_sec = 1};
 
-	service->tick = evtimer_new(service->base, on_tick, service);
 	service->second = event_new(service->base, -1, EV_PERSIST, on_second, service);
-	if (!service->tick || !service->second || event_add(service->second, &second))
+	if (wakeup_open(&service->tick, service->base, on_tick, service) || !service->second ||
+	    event_add(service->second, &second))
 		return error_set(err, -ENOMEM, "gateway: no memory");
 	return 0;
 }
@@ -422,8 +407,7 @@ int gateway_service_reload(struct gateway_service *service, struct error *err)
 
 static void service_free(struct gateway_service *service)
 {
-	if (service->tick)
-		event_free(service->tick);
+	wakeup_close(&service->tick);
 	if (service->second)
 		event_free(service->second);
 	free(service->instance);

@@ -9,6 +9,7 @@
 #define AMT_GATEWAY_SERVICE_STATE_H
 
 #include <net/if.h>
+#include "base/wakeup.h"
 #include "gateway/joined.h"
 #include "gateway/names.h"
 #include "gateway/port.h"
@@ -61,8 +62,8 @@ struct gateway_service {
 	int unresolved; /* a candidate whose name could not even be asked for; -1: none */
 	bool full;	/* said that the packet path takes no more groups */
 
-	struct event *tick, *second, *revive;
-	uint64_t tick_at;
+	struct wakeup tick; /* the engine's next deadline */
+	struct event *second, *revive;
 	struct event *network, *settle;
 	int network_fd;
 	uint64_t network_view;	       /* a hash of how relays are reached */

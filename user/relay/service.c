@@ -19,33 +19,18 @@
 /* Runs the engine's timers and comes back when it says. */
 static void tick(struct relay_service *service)
 {
-	struct timeval tv = {0};
-	uint64_t now, at, wait;
+	uint64_t now, at;
 
 	do { /* each bounds its work */
 		now = clock_now();
 		at = relay_tick(service->relay, now);
 	} while (at <= now && !loop_turn_is_long());
 	service_shield_policy(service); /* tunnels may have come or gone */
-	if (at == service->tick_at && at > now)
-		return; /* the timer stands as it is */
-	service->tick_at = at;
-	wait = at > now ? (at - now) / 1000 + 1 : 0; /* us, rounded up: never early */
-	tv.tv_sec = (time_t)(wait / 1000000);
-	tv.tv_usec = (suseconds_t)(wait % 1000000);
-	event_add(service->tick, &tv);
+	wakeup_set(&service->tick, now, at);
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *arg)
-{
-	struct relay_service *service = arg;
-
-	service->tick_at = 0;
-	tick(service);
-}
-
-/* A new tunnel may have a deadline before all others. */
-static void on_batch(void *arg)
+/* It is time; or messages came, and a new tunnel may have a deadline before all others. */
+static void on_tick(void *arg)
 {
 	tick(arg);
 }
@@ -71,9 +56,9 @@ static int timers_open(struct relay_service *service, struct error *err)
 {
 	static const struct timeval second = {.tv_sec = 1};
 
-	service->tick = evtimer_new(service->base, on_tick, service);
 	service->second = event_new(service->base, -1, EV_PERSIST, on_second, service);
-	if (!service->tick || !service->second || event_add(service->second, &second))
+	if (wakeup_open(&service->tick, service->base, on_tick, service) || !service->second ||
+	    event_add(service->second, &second))
 		return error_set(err, -ENOMEM, "relay: no memory");
 	datapath_lease(service->datapath, clock_now());
 	if (service_shield_open(service))
@@ -166,7 +151,7 @@ static int open_engine(struct relay_service *service, struct error *err)
 	relay_options_set(&options, service->config);
 	service_edge(service, &edge);
 	service->relay = relay_new(&options, &edge, clock_now());
-	service->sockets = relay_sockets_new(service->base, on_message, on_batch, service);
+	service->sockets = relay_sockets_new(service->base, on_message, on_tick, service);
 	if (!service->relay || !service->sockets)
 		return error_set(err, -ENOMEM, "relay: no memory");
 	return 0;
@@ -244,8 +229,7 @@ int relay_service_reload(struct relay_service *service, struct error *err)
 /* Nobody sends or hears anything any more; the packet path and upstream are still open. */
 static void close_engine(struct relay_service *service)
 {
-	if (service->tick)
-		event_free(service->tick);
+	wakeup_close(&service->tick);
 	if (service->second)
 		event_free(service->second);
 	relay_sockets_free(service->sockets);

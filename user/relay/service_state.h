@@ -11,6 +11,7 @@
 #include <net/if.h>
 #define HASH_NONFATAL_OOM 1 /* an entry that found no memory has hh.tbl NULL */
 #include <uthash.h>
+#include "base/wakeup.h"
 #include "relay/icmp_socket.h"
 #include "relay/service.h"
 #include "relay/too_big.h"
@@ -62,8 +63,7 @@ struct relay_service {
 	struct too_big *too_big;
 	struct icmp_socket icmp;
 
-	struct event *tick; /* the engine's next deadline */
-	uint64_t tick_at;
+	struct wakeup tick; /* the engine's next deadline */
 	struct event *second;
 	unsigned int seconds;
 
