@@ -6,7 +6,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,7 +117,7 @@ static int make_player(struct swarm *swarm, unsigned int i, struct error *err)
 	};
 
 	load_gateway_init(&player->gateway, &o->gateway, &swarm->edge, wanted, &relay);
-	receiver_init(&player->receiver, wanted, &o->reference);
+	receiver_init(&player->receiver, wanted, &o->watch.reference);
 	if (i == 0)
 		player->receiver.output = swarm->output;
 	player->churn_ns = player->leave_ns = player->due_ns = TIME_NEVER;
@@ -244,29 +243,24 @@ static void tick_player(struct swarm *swarm, unsigned int i, uint64_t now)
 
 static void check_ready(struct swarm *swarm)
 {
+	struct error err;
 	unsigned int i;
-	int fd;
 
 	for (i = 0; i < swarm->n; i++) {
 		if (!churns(swarm, i) && !load_gateway_established(&swarm->players[i].gateway))
 			return;
 	}
 	swarm->ready = true;
-	if (!swarm->options.ready)
-		return;
-	fd = open(swarm->options.ready, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0)
-		fprintf(stderr, "amt-load: %s: %s\n", swarm->options.ready, strerror(errno));
-	else
-		close(fd);
+	if (watch_tell_ready(&swarm->options.watch, &err))
+		fprintf(stderr, "amt-load: %s\n", err.text);
 }
 
 static bool all_done(const struct swarm *swarm)
 {
-	const struct gateways_options *o = &swarm->options;
+	const struct watch_options *o = &swarm->options.watch;
 	unsigned int i;
 
-	if (!o->rules.complete && !o->rules.expect)
+	if (!watch_ends_complete(o))
 		return false;
 	for (i = 0; i < swarm->n; i++) {
 		if (!churns(swarm, i) && !receiver_done(&swarm->players[i].receiver, &o->rules))
@@ -318,9 +312,9 @@ static bool run_is_over(struct swarm *swarm, uint64_t now)
 {
 	const struct gateways_options *o = &swarm->options;
 
-	if (o->duration_ns && now - swarm->started_ns >= o->duration_ns)
+	if (o->watch.duration_ns && now - swarm->started_ns >= o->watch.duration_ns)
 		return true;
-	if (o->idle_ns && swarm->packets > 0 && now - swarm->packets_ns >= o->idle_ns)
+	if (o->watch.idle_ns && swarm->packets > 0 && now - swarm->packets_ns >= o->watch.idle_ns)
 		return true;
 	if (now < swarm->done_check_ns)
 		return false;
@@ -405,18 +399,6 @@ static int make_events(struct swarm *swarm, struct error *err)
 	return 0;
 }
 
-static int open_output(struct swarm *swarm, struct error *err)
-{
-	const char *path = swarm->options.output;
-
-	if (!path)
-		return 0;
-	swarm->output = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (swarm->output < 0)
-		return error_set(err, -errno, "%s: %s", path, strerror(errno));
-	return 0;
-}
-
 /* ---- the end ---- */
 
 /* A gateway that comes and goes cannot have a stream as a whole. */
@@ -431,7 +413,7 @@ static void make_entries(const struct swarm *swarm, struct summary_entry *entrie
 		entries[i].gateway = &player->gateway;
 		entries[i].receiver = &player->receiver;
 		if (!churns(swarm, i))
-			entries[i].rules = swarm->options.rules;
+			entries[i].rules = swarm->options.watch.rules;
 		entries[i].socket_drops = player_socket_drops(player);
 	}
 }
@@ -444,27 +426,17 @@ static int report(const struct swarm *swarm, struct error *err)
 		.joins = swarm->joins,
 		.leaves = swarm->leaves,
 		.seconds = (double)(swarm->ended_ns - swarm->started_ns) / 1e9,
-		.in_order = o->in_order,
-		.compare = o->reference.data != NULL,
 	};
+	int status;
 
 	if (!entries)
 		return error_set(err, -ENOMEM, "no memory");
 	make_entries(swarm, entries);
-	if (summary_make(&summary, entries, swarm->n)) {
-		free(entries);
-		return error_set(err, -ENOMEM, "no memory");
-	}
 	if (!o->quiet && isatty(STDERR_FILENO))
 		fputs("\r\033[K", stderr);
-	if (o->json)
-		summary_print_json(&summary, o->list ? entries : NULL, swarm->n);
-	else if (o->list)
-		summary_print_entries(entries, swarm->n);
-	if (!o->json)
-		summary_print(&summary);
+	status = watch_report(&o->watch, &summary, entries, swarm->n);
 	free(entries);
-	return summary_good(&summary) ? 0 : 1;
+	return status < 0 ? error_set(err, status, "no memory") : status;
 }
 
 static void release(struct swarm *swarm)
@@ -504,7 +476,8 @@ int command_gateways(int argc, char **argv)
 	if (gateways_options_read(&swarm.options, argc, argv, &err))
 		goto out;
 	status = EXIT_FAILURE;
-	if (raise_file_limit(swarm.options.gateways + 64, &err) || open_output(&swarm, &err) ||
+	if (raise_file_limit(swarm.options.gateways + 64, &err) ||
+	    watch_open_output(&swarm.options.watch, &swarm.output, &err) ||
 	    make_subscriptions(&swarm, &err) || make_events(&swarm, &err) ||
 	    make_players(&swarm, &err))
 		goto out;

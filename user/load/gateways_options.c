@@ -2,11 +2,9 @@
 #include "load/gateways_options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define GATEWAYS_MAX 1000000
 
@@ -67,17 +65,13 @@ static void usage(FILE *out)
 }
 
 enum {
-	OPTION_LINUX_P = 256,
+	OPTION_LINUX_P = WATCH_OPTIONS_END,
 	OPTION_RETRY,
 	OPTION_START_RATE,
 	OPTION_LEAVE_AT,
 	OPTION_END,
 	OPTION_LINGER,
-	OPTION_IN_ORDER,
-	OPTION_READY,
 };
-
-static const char short_options[] = "r:p:Dn:S:P:k:x:oeR:c:b:d:fE:i:C:O:ljqh";
 
 static const struct option long_options[] = {
 	{"relay", required_argument, NULL, 'r'},
@@ -96,20 +90,11 @@ static const struct option long_options[] = {
 	{"start-rate", required_argument, NULL, OPTION_START_RATE},
 	{"churn", required_argument, NULL, 'c'},
 	{"buffer", required_argument, NULL, 'b'},
-	{"duration", required_argument, NULL, 'd'},
-	{"complete", no_argument, NULL, 'f'},
-	{"expect", required_argument, NULL, 'E'},
-	{"idle", required_argument, NULL, 'i'},
 	{"leave-at", required_argument, NULL, OPTION_LEAVE_AT},
 	{"end", required_argument, NULL, OPTION_END},
 	{"linger", required_argument, NULL, OPTION_LINGER},
-	{"compare", required_argument, NULL, 'C'},
-	{"output", required_argument, NULL, 'O'},
-	{"in-order", no_argument, NULL, OPTION_IN_ORDER},
-	{"list", no_argument, NULL, 'l'},
-	{"json", no_argument, NULL, 'j'},
 	{"quiet", no_argument, NULL, 'q'},
-	{"ready", required_argument, NULL, OPTION_READY},
+	WATCH_LONG_OPTIONS,
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -173,27 +158,17 @@ static int take_flag(struct gateways_options *o, int c, struct error *err)
 	case OPTION_LINUX_P:
 		o->gateway.linux_p = true;
 		return 0;
-	case 'f':
-		o->rules.complete = true;
-		return 0;
-	case OPTION_IN_ORDER:
-		o->in_order = true;
-		return 0;
-	case 'l':
-		o->list = true;
-		return 0;
-	case 'j':
-		o->json = true;
-		return 0;
 	case 'q':
 		o->quiet = true;
 		return 0;
 	}
-	return -ENOTSUP;
+	return watch_take(&o->watch, c, err);
 }
 
-static int take_option(struct gateways_options *o, int c, struct error *err)
+static int take_option(void *to, int c, struct error *err)
 {
+	struct gateways_options *o = to;
+
 	switch (c) {
 	case 'r':
 		return option_addr("relay", optarg, &o->relays, err);
@@ -219,26 +194,12 @@ static int take_option(struct gateways_options *o, int c, struct error *err)
 		return take_churn(o, optarg, err);
 	case 'b':
 		return option_number("buffer", optarg, 4096, 1 << 30, &o->buffer, err);
-	case 'd':
-		return option_seconds("duration", optarg, &o->duration_ns, err);
-	case 'E':
-		return option_number("expect", optarg, 1, 1e15, &o->rules.expect, err);
-	case 'i':
-		return option_seconds("idle", optarg, &o->idle_ns, err);
 	case OPTION_LEAVE_AT:
 		return option_seconds("leave-at", optarg, &o->leave_ns, err);
 	case OPTION_END:
 		return take_ending(o, optarg, err);
 	case OPTION_LINGER:
 		return option_seconds("linger", optarg, &o->linger_ns, err);
-	case 'C':
-		return option_reference(optarg, &o->reference, err);
-	case 'O':
-		o->output = optarg;
-		return 0;
-	case OPTION_READY:
-		o->ready = optarg;
-		return 0;
 	}
 	return take_flag(o, c, err);
 }
@@ -267,14 +228,20 @@ static int check(struct gateways_options *o, struct error *err)
 	}
 	if (o->each == 0)
 		o->each = o->channels.n;
-	if (o->idle_ns == 0 && (o->rules.complete || o->rules.expect))
-		o->idle_ns = 3 * NSEC_PER_SEC;
+	watch_settle(&o->watch);
 	return 0;
 }
 
 int gateways_options_read(struct gateways_options *o, int argc, char **argv, struct error *err)
 {
-	int c, ret = 0;
+	static const struct option_table table = {
+		.command = "gateways",
+		.letters = ":r:p:Dn:S:P:k:x:oeR:c:b:qh" WATCH_LETTERS,
+		.options = long_options,
+		.take = take_option,
+		.usage = usage,
+	};
+	int ret;
 
 	*o = (struct gateways_options){
 		.port = AMT_PORT,
@@ -285,15 +252,7 @@ int gateways_options_read(struct gateways_options *o, int argc, char **argv, str
 		.linger_ns = 200 * NSEC_PER_MSEC,
 		.gateway = {.retry_ns = NSEC_PER_SEC, .retry_max_ns = 120 * NSEC_PER_SEC},
 	};
-	while (!ret && (c = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
-		if (c == 'h') {
-			usage(stdout);
-			exit(EXIT_SUCCESS);
-		}
-		ret = take_option(o, c, err);
-		if (ret == -ENOTSUP)
-			ret = option_unknown("gateways", argv, err);
-	}
+	ret = options_read(&table, o, argc, argv, err);
 	while (!ret && optind < argc)
 		ret = channels_add(&o->channels, argv[optind++], err);
 	return ret ? ret : check(o, err);
@@ -306,6 +265,5 @@ void gateways_options_free(struct gateways_options *o)
 	free(o->sources[0].list);
 	free(o->sources[1].list);
 	free(o->excluded.list);
-	if (o->reference.data)
-		munmap((void *)o->reference.data, o->reference.len);
+	watch_free(&o->watch);
 }

@@ -9,6 +9,7 @@
 #include "load/channel.h"
 #include "load/gateway.h"
 #include "load/options.h"
+#include "load/watch.h"
 
 enum ending { ENDING_TEARDOWN, ENDING_LEAVE, ENDING_NONE };
 
@@ -17,15 +18,13 @@ struct gateways_options {
 	struct addr_list sources[2]; /* IPv4, IPv6 */
 	struct channels channels;
 	struct gateway_options gateway;
-	struct receiver_rules rules;
-	struct reference reference;
-	const char *output, *ready;
+	struct watch_options watch;
 	uint64_t port, source_port, gateways, each, start_rate, buffer;
-	uint64_t churn, churn_ns;		 /* how many of them, and how long on average */
-	uint64_t duration_ns, idle_ns, leave_ns; /* 0: never */
+	uint64_t churn, churn_ns; /* how many of them, and how long on average */
+	uint64_t leave_ns;	  /* 0: never */
 	uint64_t linger_ns;
 	enum ending ending;
-	bool in_order, json, list, quiet;
+	bool quiet;
 };
 
 /* Returns 0 or a negative errno. --help prints and exits. */

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include "base/clock.h"
+#include "base/option.h"
 #include "load/channel.h"
 
 #define ADDRS_MAX 1000000u
@@ -103,11 +104,31 @@ int option_addrs(const char *option, const char *text, struct addr_list out[2], 
 	return 0;
 }
 
-int option_unknown(const char *command, char **argv, struct error *err)
+static int wrong(const struct option_table *table, int option, char **argv, struct error *err)
 {
-	return error_set(err, -EINVAL,
-			 "'%s' is no option here, or lacks its value; try 'amt-load %s --help'",
-			 argv[optind - 1], command);
+	struct error what;
+
+	option_wrong(option, argv, &what);
+	return error_set(err, -EINVAL, "%.300s; try 'amt-load %s --help'", what.text,
+			 table->command);
+}
+
+int options_read(const struct option_table *table, void *to, int argc, char **argv,
+		 struct error *err)
+{
+	int option, ret = 0;
+
+	while (!ret &&
+	       (option = getopt_long(argc, argv, table->letters, table->options, NULL)) != -1) {
+		if (option == 'h') {
+			table->usage(stdout);
+			exit(EXIT_SUCCESS);
+		}
+		ret = table->take(to, option, err);
+		if (ret == -ENOTSUP)
+			ret = wrong(table, option, argv, err);
+	}
+	return ret;
 }
 
 int option_reference(const char *path, struct reference *out, struct error *err)

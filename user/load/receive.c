@@ -6,8 +6,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <getopt.h>
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
@@ -15,20 +13,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include "base/clock.h"
 #include "load/options.h"
 #include "load/payload.h"
 #include "load/summary.h"
+#include "load/watch.h"
 
 struct listen_options {
 	struct channels channels;
-	struct reference reference;
-	struct receiver_rules rules;
-	const char *interface, *output, *ready;
-	uint64_t port, duration_ns, idle_ns;
-	bool in_order, json, list;
+	struct watch_options watch;
+	const char *interface;
+	uint64_t port;
 };
 
 struct listener {
@@ -76,77 +72,35 @@ static void usage(FILE *out)
 	      out);
 }
 
-enum { OPTION_IN_ORDER = 256, OPTION_READY };
-
 static const struct option long_options[] = {
 	{"interface", required_argument, NULL, 'I'},
 	{"port", required_argument, NULL, 'p'},
-	{"duration", required_argument, NULL, 'd'},
-	{"complete", no_argument, NULL, 'f'},
-	{"expect", required_argument, NULL, 'E'},
-	{"idle", required_argument, NULL, 'i'},
-	{"compare", required_argument, NULL, 'C'},
-	{"output", required_argument, NULL, 'O'},
-	{"in-order", no_argument, NULL, OPTION_IN_ORDER},
-	{"list", no_argument, NULL, 'l'},
-	{"json", no_argument, NULL, 'j'},
-	{"ready", required_argument, NULL, OPTION_READY},
+	WATCH_LONG_OPTIONS,
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
 
-static int take_option(struct listen_options *o, int c, struct error *err)
+static int take_option(void *to, int c, struct error *err)
 {
+	struct listen_options *o = to;
+
 	switch (c) {
 	case 'I':
 		o->interface = optarg;
 		return 0;
 	case 'p':
 		return option_number("port", optarg, 1, 65535, &o->port, err);
-	case 'd':
-		return option_seconds("duration", optarg, &o->duration_ns, err);
-	case 'f':
-		o->rules.complete = true;
-		return 0;
-	case 'E':
-		return option_number("expect", optarg, 1, 1e15, &o->rules.expect, err);
-	case 'i':
-		return option_seconds("idle", optarg, &o->idle_ns, err);
-	case 'C':
-		return option_reference(optarg, &o->reference, err);
-	case 'O':
-		o->output = optarg;
-		return 0;
-	case OPTION_IN_ORDER:
-		o->in_order = true;
-		return 0;
-	case 'l':
-		o->list = true;
-		return 0;
-	case 'j':
-		o->json = true;
-		return 0;
-	case OPTION_READY:
-		o->ready = optarg;
-		return 0;
 	}
-	return -ENOTSUP;
+	return watch_take(&o->watch, c, err);
 }
 
 static int read_options(struct listen_options *o, int argc, char **argv, struct error *err)
 {
-	int c, ret = 0;
+	static const struct option_table table = {
+		"receive", ":I:p:h" WATCH_LETTERS, long_options, take_option, usage,
+	};
+	int ret = options_read(&table, o, argc, argv, err);
 
-	while (!ret &&
-	       (c = getopt_long(argc, argv, "I:p:d:fE:i:C:O:ljh", long_options, NULL)) != -1) {
-		if (c == 'h') {
-			usage(stdout);
-			exit(EXIT_SUCCESS);
-		}
-		ret = take_option(o, c, err);
-		if (ret == -ENOTSUP)
-			ret = option_unknown("receive", argv, err);
-	}
 	while (!ret && optind < argc)
 		ret = channels_add(&o->channels, argv[optind++], err);
 	if (ret)
@@ -155,8 +109,7 @@ static int read_options(struct listen_options *o, int argc, char **argv, struct 
 		return error_set(err, -EINVAL, "no interface to join on; say --interface NAME");
 	if (o->channels.n == 0)
 		return error_set(err, -EINVAL, "no channel to join; say [SOURCE,]GROUP");
-	if (o->idle_ns == 0 && (o->rules.complete || o->rules.expect))
-		o->idle_ns = 3 * NSEC_PER_SEC;
+	watch_settle(&o->watch);
 	return 0;
 }
 
@@ -227,7 +180,6 @@ static int prepare(struct listener *listener, struct error *err)
 {
 	struct listen_options *o = &listener->options;
 	unsigned int i;
-	int fd;
 
 	listener->sockets = calloc(o->channels.n, sizeof(*listener->sockets));
 	for (i = 0; i < o->channels.n && listener->sockets; i++)
@@ -235,22 +187,13 @@ static int prepare(struct listener *listener, struct error *err)
 	if (!listener->sockets ||
 	    subscriptions_make(&listener->wanted, &o->channels, 0, o->channels.n, NULL, 0))
 		return error_set(err, -ENOMEM, "no memory");
-	receiver_init(&listener->receiver, &listener->wanted, &o->reference);
-	if (o->output) {
-		listener->output = open(o->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-		if (listener->output < 0)
-			return error_set(err, -errno, "%s: %s", o->output, strerror(errno));
-	}
+	receiver_init(&listener->receiver, &listener->wanted, &o->watch.reference);
+	if (watch_open_output(&o->watch, &listener->output, err))
+		return -EIO;
 	listener->receiver.output = listener->output;
 	if (open_sockets(listener, err))
 		return -EIO;
-	if (o->ready) {
-		fd = open(o->ready, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-		if (fd < 0)
-			return error_set(err, -errno, "%s: %s", o->ready, strerror(errno));
-		close(fd);
-	}
-	return 0;
+	return watch_tell_ready(&o->watch, err);
 }
 
 /* ---- listening ---- */
@@ -277,14 +220,13 @@ static void drain(struct listener *listener, int fd, const struct amt_addr *grou
 
 static bool is_over(const struct listener *listener, uint64_t now)
 {
-	const struct listen_options *o = &listener->options;
+	const struct watch_options *o = &listener->options.watch;
 
 	if (stop || (o->duration_ns && now - listener->started_ns >= o->duration_ns))
 		return true;
 	if (o->idle_ns && listener->last_ns && now - listener->last_ns >= o->idle_ns)
 		return true;
-	return (o->rules.complete || o->rules.expect) &&
-	       receiver_done(&listener->receiver, &o->rules) &&
+	return watch_ends_complete(o) && receiver_done(&listener->receiver, &o->rules) &&
 	       now - listener->last_ns > 200 * NSEC_PER_MSEC;
 }
 
@@ -311,24 +253,15 @@ static int report(const struct listener *listener)
 	struct summary_entry entry = {
 		.name = o->interface,
 		.receiver = &listener->receiver,
-		.rules = o->rules,
+		.rules = o->watch.rules,
 	};
 	struct summary summary = {
 		.joins = o->channels.n,
 		.seconds = (double)(clock_now() - listener->started_ns) / 1e9,
-		.in_order = o->in_order,
-		.compare = o->reference.data != NULL,
 	};
+	int status = watch_report(&o->watch, &summary, &entry, 1);
 
-	if (summary_make(&summary, &entry, 1))
-		return EXIT_FAILURE;
-	if (o->json)
-		summary_print_json(&summary, o->list ? &entry : NULL, 1);
-	else if (o->list)
-		summary_print_entries(&entry, 1);
-	if (!o->json)
-		summary_print(&summary);
-	return summary_good(&summary) ? EXIT_SUCCESS : EXIT_FAILURE;
+	return status < 0 ? EXIT_FAILURE : status;
 }
 
 static void release(struct listener *listener)
@@ -344,8 +277,7 @@ static void release(struct listener *listener)
 	receiver_free(&listener->receiver);
 	subscriptions_free(&listener->wanted);
 	channels_free(&o->channels);
-	if (o->reference.data)
-		munmap((void *)o->reference.data, o->reference.len);
+	watch_free(&o->watch);
 	if (listener->output >= 0)
 		close(listener->output);
 }

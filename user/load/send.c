@@ -6,7 +6,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <getopt.h>
 #include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
@@ -86,7 +85,7 @@ static void usage(FILE *out)
 	      out);
 }
 
-enum { OPTION_DELAY = 256 };
+enum { OPTION_DELAY = OPTION_LONG };
 
 static const struct option long_options[] = {
 	{"group", required_argument, NULL, 'g'},
@@ -108,8 +107,10 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-static int take_option(struct send_options *o, int c, struct error *err)
+static int take_option(void *to, int c, struct error *err)
 {
+	struct send_options *o = to;
+
 	switch (c) {
 	case 'g':
 		return channels_add(&o->groups, optarg, err);
@@ -151,24 +152,18 @@ static int take_option(struct send_options *o, int c, struct error *err)
 
 static int read_options(struct send_options *o, int argc, char **argv, struct error *err)
 {
+	static const struct option_table table = {
+		"send", ":g:I:S:p:P:s:n:r:b:t:T:i:jqh", long_options, take_option, usage,
+	};
 	uint32_t stream;
-	int c, ret;
+	int ret;
 
 	if (getrandom(&stream, sizeof(stream), 0) != sizeof(stream))
 		return error_set(err, -errno, "no random numbers: %s", strerror(errno));
 	o->stream = stream;
-	while ((c = getopt_long(argc, argv, "g:I:S:p:P:s:n:r:b:t:T:i:jqh", long_options, NULL)) !=
-	       -1) {
-		if (c == 'h') {
-			usage(stdout);
-			exit(EXIT_SUCCESS);
-		}
-		ret = take_option(o, c, err);
-		if (ret == -ENOTSUP)
-			ret = option_unknown("send", argv, err);
-		if (ret)
-			return ret;
-	}
+	ret = options_read(&table, o, argc, argv, err);
+	if (ret)
+		return ret;
 	if (optind < argc)
 		o->path = argv[optind++];
 	if (optind < argc)
