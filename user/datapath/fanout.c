@@ -268,30 +268,42 @@ static void halve(struct fanout *f, uint32_t block, uint32_t upper)
 	f->map.blocks[block].count = count / 2;
 }
 
+/* A block that no list has come to name. */
+static void block_abandon(struct fanout *f, uint32_t block)
+{
+	if (block == FANOUT_NONE)
+		return;
+	f->map.blocks[block].count = 0;
+	block_return(f, block);
+}
+
+/* Halves a block into two new ones that take its place in the list; false: there is no room for
+ * that. */
+static bool block_divide(struct fanout *f, uint64_t now, uint32_t block, const uint32_t half[2])
+{
+	const struct list_edit edit[] = {{block, half[0]}, {FANOUT_NONE, half[1]}};
+
+	if (half[0] == FANOUT_NONE || half[1] == FANOUT_NONE)
+		return false;
+	block_fill(f, half[0], block);
+	halve(f, half[0], half[1]);
+	return !list_change(f, now, f->block[block].set, edit, 2);
+}
+
 /* Puts two halves in the place of a block that holds more than it shall. */
 static void block_split(struct fanout *f, uint64_t now, uint32_t block)
 {
-	uint32_t half[] = {block_like(f, now, block), block_like(f, now, block)}, i;
-	const struct list_edit edit[] = {{block, half[0]}, {FANOUT_NONE, half[1]}};
-	bool room = half[0] != FANOUT_NONE && half[1] != FANOUT_NONE;
+	const uint32_t half[] = {block_like(f, now, block), block_like(f, now, block)};
+	unsigned int i;
 
-	if (room) {
-		block_fill(f, half[0], block);
-		halve(f, half[0], half[1]);
-		room = !list_change(f, now, f->block[block].set, edit, 2);
-	}
-	if (room)
-		block_retire(f, now, block);
-	else
+	if (!block_divide(f, now, block, half)) {
+		block_abandon(f, half[0]);
+		block_abandon(f, half[1]);
 		block_mark_dirty(f, block);
+		return;
+	}
+	block_retire(f, now, block);
 	for (i = 0; i < 2; i++) {
-		if (half[i] == FANOUT_NONE)
-			continue;
-		if (!room) {
-			f->map.blocks[half[i]].count = 0;
-			block_return(f, half[i]);
-			continue;
-		}
 		block_sort(f, half[i]);
 		block_announce(f, half[i]);
 		if (is_too_large(f, half[i]))
