@@ -204,10 +204,13 @@ amt0_is_there() {
 # amtd starts again with another file: nothing of the gateway is left, whether the relay takes over
 # the maps, which needs tables as small as a gateway's, or makes them anew.
 role_changes_by_file() { # role_changes_by_file LINE...
-	relay_start "" gw
-	gctl attach gw0 --gateway --relay 192.0.2.77 >/dev/null
-	amt0_is_there || fail "no amt0"
+	relays_up
+	gateway_up $relay4
+	listener_start left "$source4,$ssm4"
+	wait_for 10 gateway_is '.groups == 1' || fail "$(gctl groups)"
+	expect "what the gateway has in its maps" "$(decap_entries)" -gt 1
 	stop_gateway
+	kill "$(cat "$net_dir/left.pid")"
 	{
 		echo 'relay {'
 		printf '    %s\n' 'uplink = {"gw0"}' "$@"
@@ -216,6 +219,7 @@ role_changes_by_file() { # role_changes_by_file LINE...
 	relay_start "$net_dir/role.conf" gw
 	gateway_is '.role == "relay"' || fail "$(gctl status)"
 	not amt0_is_there || fail "amt0 is still there"
+	expect "what is left in its maps" "$(decap_entries)" -eq 0
 	stop_gateway
 	relay_start "" gw
 	gateway_is '.role == "relay"' || fail "a gateway again: $(gctl status)"
@@ -224,6 +228,15 @@ role_changes_by_file() { # role_changes_by_file LINE...
 	relay_start "$net_dir/gateway.conf" gw
 	gateway_is '.role == "gateway"' || fail "$(gctl status)"
 	amt0_is_there || fail "amt0 is not made again"
+}
+
+decap_entries() { # relays that data is taken from, and groups that are wanted
+	local map entries=0
+	for map in decap_relays decap_wanted; do
+		entries=$((entries + $(bpftool -j map dump pinned "/sys/fs/bpf/amt/$net_id-gw/$map" |
+			jq length)))
+	done
+	echo $entries
 }
 
 stop_gateway() {

@@ -117,8 +117,8 @@ static int load(struct datapath *dp, struct error *err)
 
 	if (ret != -EPROTO)
 		return ret;
-	log_warning("instance %s: the pinned maps cannot be adopted (%s): they are removed, and "
-		    "gateways join anew",
+	log_warning("instance %s: the maps of the amtd before do not fit (%s): they are removed, "
+		    "and what went through them begins anew",
 		    dp->instance, err->text);
 	hooks_dismantle(&dp->pins);
 	programs_close(&dp->programs);

@@ -266,6 +266,25 @@ void decap_adopt(struct datapath *dp)
 	memcpy(dp->config.decap_mac, before.decap_mac, sizeof(before.decap_mac));
 }
 
+/* ---- all of it ---- */
+
+static void map_clear(const struct datapath *dp, enum map_id map, size_t size)
+{
+	unsigned int i, n;
+	char *keys = keys_get(dp, map, size, &n);
+
+	for (i = 0; i < n; i++)
+		bpf_map_delete_elem(dp->maps.fd[map], keys + i * size);
+	free(keys);
+}
+
+void datapath_decap_clear(struct datapath *dp)
+{
+	map_clear(dp, MAP_DECAP_RELAYS, sizeof(struct amt_decap_key));
+	map_clear(dp, MAP_DECAP_WANTED, sizeof(struct amt_group_key));
+	datapath_decap_target(dp, 0);
+}
+
 /* ---- the gateway's own record ---- */
 
 int datapath_gateway_state_get(struct datapath *dp, void *state, uint32_t size)

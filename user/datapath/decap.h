@@ -50,6 +50,9 @@ void datapath_decap_wanted_walk(struct datapath *dp,
 				void (*fn)(void *arg, const struct datapath_decap_group *group),
 				void *arg);
 
+/* Nothing is taken from any relay, wanted, or put anywhere. */
+void datapath_decap_clear(struct datapath *dp);
+
 /* Packets put into the pseudo-interface so far, all groups. */
 uint64_t datapath_decap_packets(struct datapath *dp);
 

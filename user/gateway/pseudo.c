@@ -453,8 +453,8 @@ void pseudo_remove_any(const char *instance)
 	if (!ret)
 		log_info("%s is no gateway any more: interface %s is removed", instance, link.name);
 	else if (ret != -ENODEV)
-		log_warning("the pseudo-interface of %s, which is no gateway any more, may be "
-			    "left: %s",
+		log_warning("%s is no gateway any more, but its pseudo-interface could not be "
+			    "removed (%s); see: ip link",
 			    instance, strerror(-ret));
 }
 

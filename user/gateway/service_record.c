@@ -25,7 +25,7 @@ void gateway_service_sweep(const char *instance, struct datapath *dp)
 	static const struct service_record none;
 
 	pseudo_remove_any(instance);
-	datapath_decap_target(dp, 0);
+	datapath_decap_clear(dp);
 	datapath_gateway_state_set(dp, &none, sizeof(none));
 }
 
