@@ -191,10 +191,11 @@ SBIN := $(DESTDIR)$(PREFIX)/sbin
 BIN  := $(DESTDIR)$(PREFIX)/bin
 MAN  := $(DESTDIR)$(PREFIX)/share/man
 UNIT_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system
+CONF := $(DESTDIR)/etc/amt
 COMPLETION := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
 install: programs ## into $(PREFIX), /usr/local by default
-	install -d $(SBIN) $(BIN) $(MAN)/man5 $(MAN)/man7 $(MAN)/man8 $(UNIT_DIR) $(COMPLETION)
+	install -d $(SBIN) $(BIN) $(MAN)/man5 $(MAN)/man7 $(MAN)/man8 $(UNIT_DIR) $(COMPLETION) $(CONF)
 	install -m 755 $(O)/amtd $(O)/amt-ctl $(SBIN)
 	install -m 755 $(O)/amt-load $(BIN)
 	for page in man/*.5 man/*.7 man/*.8; do \
@@ -203,9 +204,10 @@ install: programs ## into $(PREFIX), /usr/local by default
 	chmod 644 $(UNIT_DIR)/amtd@.service
 	install -m 644 scripts/completion/amt-ctl $(COMPLETION)
 
-uninstall: ## remove what install put there
+uninstall: ## remove what install put there; configuration stays
 	rm -f $(SBIN)/amtd $(SBIN)/amt-ctl $(BIN)/amt-load $(UNIT_DIR)/amtd@.service
 	rm -f $(COMPLETION)/amt-ctl
 	for page in man/*.[578]; do rm -f $(MAN)/man$${page##*.}/$${page##*/}; done
+	if [ -d $(CONF) ]; then rmdir --ignore-fail-on-non-empty $(CONF); fi
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -210,6 +210,8 @@ static void print_help(FILE *out)
 	}
 	fprintf(out, "\n-i NAME  the instance of amtd, default " INSTANCE_DEFAULT "\n"
 		     "--json   the answer as amtd gives it\n"
+		     "-V       the version\n"
+		     "-h       this list\n"
 		     "amt-ctl(8) describes what is shown.\n");
 }
 

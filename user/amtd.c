@@ -398,7 +398,8 @@ static void print_usage(void)
 	     "  -n       stay in the foreground, log to standard error\n"
 	     "  -t       check the configuration and exit\n"
 	     "  -V       print the version\n"
-	     "  -h       this list");
+	     "  -h       this list\n"
+	     "amtd(8) and amtd.conf(5) say more.");
 }
 
 static int usage_error(const char *what)

@@ -6,6 +6,7 @@ cd "$(dirname "$0")/../.."
 build=${AMT_BUILD:-build}
 amtd=$build/amtd
 ctl=$build/amt-ctl
+load=$build/amt-load
 name=cli-test-$$
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -155,10 +156,23 @@ manual_names() { # manual_names CASE PAGE PATTERN NAME...: each name stands in t
 	fi
 }
 
+help_options() { # help_options COMMAND...: letters and names as mdoc(7) writes them: i, -json
+	"$@" | grep -oE '(^|[[ ])--?[a-zA-Z][a-z-]*' | sed 's/^[[ ]*-//' | sort -u
+}
+
 manuals() {
-	local maps names
+	local maps names command
 	mapfile -t maps < <(sed -n 's/^} \([a-z0-9_]*\) SEC(".maps").*/\1/p' bpf/maps.h)
 	manual_names "amt-maps(7) names every map" man/amt-maps.7 '^\.It Va (.* )?%s( |$)' "${maps[@]}"
+	mapfile -t names < <(help_options "$ctl" help)
+	manual_names "amt-ctl(8) names every option" man/amt-ctl.8 'Fl (. , )?%s( |$)' "${names[@]}"
+	mapfile -t names < <(help_options "$amtd" -h)
+	manual_names "amtd(8) names every option" man/amtd.8 '^\.It Fl (. , )?%s( |$)' "${names[@]}"
+	for command in gateways send receive; do
+		mapfile -t names < <(help_options "$load" $command --help)
+		manual_names "amt-load(8) names every option of $command" man/amt-load.8 \
+			'Fl (. , )?%s( |$)' "${names[@]}"
+	done
 	mapfile -t names < <("$ctl" help | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p')
 	manual_names "amt-ctl(8) names every command" man/amt-ctl.8 '^\.It Ic %s' "${names[@]}"
 	manual_names "completion names every command" scripts/completion/amt-ctl \

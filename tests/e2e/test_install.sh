@@ -26,12 +26,19 @@ installs() { # installs PREFIX
 	local left
 	into_root install "$1"
 	diff <(wanted "$1" | sort) <(files) || fail "other files than these"
+	[ -d "$root/etc/amt" ] || fail "no folder for configurations"
 	"$root$1/sbin/amtd" -V
 	grep -q "^ExecStart=$1/sbin/amtd " "$root$1/lib/systemd/system/amtd@.service" ||
 		fail "the unit starts another amtd"
 	into_root uninstall "$1"
 	left=$(files)
 	[ -z "$left" ] || fail "left: $left"
+	[ ! -e "$root/etc/amt" ] || fail "the empty folder for configurations is left"
+	into_root install "$1"
+	touch "$root/etc/amt/main.conf"
+	into_root uninstall "$1"
+	[ "$(files)" = ./etc/amt/main.conf ] || fail "the configuration went: $(files)"
+	rm "$root/etc/amt/main.conf"
 }
 
 run_case "make install and uninstall" installs /usr/local
