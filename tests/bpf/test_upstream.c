@@ -21,7 +21,9 @@
 #include <sys/wait.h>
 #include "base/clock.h"
 #include "base/counters.h"
+#include "base/descriptors.h"
 #include "relay/holder.h"
+#include "relay/holder_start.h"
 #include "relay/upstream.h"
 
 static struct event_base *base;
@@ -677,6 +679,116 @@ static void other_namespace(void **state)
 	await(!alive(holder), 3);
 }
 
+/* ---- sockets ---- */
+
+static int kept = -1; /* what amtd listens with; -1: nothing */
+
+static void sockets_to_keep(void *arg, struct descriptors *out)
+{
+	if (kept >= 0)
+		out->fd[out->n++] = kept;
+}
+
+static int udp_socket(const char *addr, uint16_t port)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	at.sin_addr.s_addr = inet_addr(addr);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+/* A gateway says something: negative errno where it hears that nobody is at the port. */
+static int say_to_port(const char *octets)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(2268)};
+	int fd = udp_socket("127.0.0.1", 0), err = 0;
+	socklen_t len = sizeof(err);
+
+	at.sin_addr.s_addr = inet_addr("127.0.0.2");
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(send(fd, octets, 1, 0), 1);
+	settle(50);
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len), 0);
+	close(fd);
+	return -err;
+}
+
+/* While no amtd runs, its port is open and what comes there waits for the next one; after the
+ * holder's end, or when amtd listens there no more, it is closed. */
+static void keeps_sockets(void **state)
+{
+	struct upstream_options options = {
+		.instance = instance, .hold_ns = 2 * NSEC_PER_SEC, .sockets = sockets_to_keep};
+	struct descriptors taken;
+	struct error err;
+	char octet = 0;
+
+	net_run("ip link set lo up");
+	upstream_destroy(upstream);
+	kept = udp_socket("127.0.0.2", 2268);
+	assert_int_equal(upstream_open(&upstream, &options, base, &err), 0);
+	await(status().holder_pid > 0, 3);
+	settle(100);
+	upstream_close(upstream);
+	upstream = NULL;
+	close(kept);
+	assert_int_equal(say_to_port("a"), 0);
+
+	holder_take(instance, &taken);
+	assert_int_equal(taken.n, 1);
+	kept = taken.fd[0];
+	assert_int_equal(recv(kept, &octet, 1, MSG_DONTWAIT), 1);
+	assert_int_equal(octet, 'a');
+	assert_int_equal(upstream_open(&upstream, &options, base, &err), 0);
+	await(status().holder_pid > 0, 3);
+	close(kept);
+	kept = -1;
+	assert_int_equal(say_to_port("b"), 0);
+	upstream_sockets_changed(upstream);
+	settle(100);
+	assert_int_equal(say_to_port("c"), -ECONNREFUSED);
+
+	kept = udp_socket("127.0.0.2", 2268);
+	upstream_sockets_changed(upstream);
+	settle(100);
+	upstream_close(upstream);
+	upstream = NULL;
+	close(kept);
+	kept = -1;
+	assert_int_equal(say_to_port("d"), 0);
+	await(say_to_port("e") == -ECONNREFUSED, 5);
+	holder_take(instance, &taken);
+	assert_int_equal(taken.n, 0);
+}
+
+/* Those of another network namespace are of no use. */
+static void keeps_sockets_for_its_namespace(void **state)
+{
+	struct upstream_options options = {
+		.instance = instance, .hold_ns = 2 * NSEC_PER_SEC, .sockets = sockets_to_keep};
+	struct descriptors taken;
+	struct error err;
+
+	upstream_destroy(upstream);
+	kept = udp_socket("0.0.0.0", 2268);
+	assert_int_equal(upstream_open(&upstream, &options, base, &err), 0);
+	await(status().holder_pid > 0, 3);
+	settle(100);
+	upstream_close(upstream);
+	upstream = NULL;
+	close(kept);
+	kept = -1;
+	net_leave();
+	assert_true(net_enter());
+	holder_take(instance, &taken);
+	assert_int_equal(taken.n, 0);
+	open_held(NSEC_PER_SEC); /* which ends the holder of there */
+	await(status().holder_pid > 0, 3);
+}
+
 /* Bytes that amtd would not send end the connection, not the joins. */
 static void garbage_to_the_holder(void **state)
 {
@@ -724,6 +836,8 @@ int main(int argc, char **argv)
 		CASE(several_interfaces),
 		CASE(local_listeners),
 		CASE(other_namespace),
+		CASE(keeps_sockets),
+		CASE(keeps_sockets_for_its_namespace),
 		CASE(garbage_to_the_holder),
 	};
 

@@ -124,6 +124,32 @@ old_mac() {
 	gateways_end g || true # there was no stream
 }
 
+unreachables() { # ICMP errors that the relay's host has sent
+	on relay cat /proc/net/snmp /proc/net/snmp6 | awk '
+		$1 == "Icmp:" && !names { for (i = 1; i <= NF; i++) if ($i == "OutDestUnreachs") at = i
+			names = 1; next }
+		$1 == "Icmp:" { n += $at }
+		$1 == "Icmp6OutDestUnreachs" { n += $2 }
+		END { print n }'
+}
+
+# What gateways say while there is no amtd waits for the next one, and none hears that the port is
+# closed: a gateway may take that for the relay's end.
+said_meanwhile() {
+	local conf
+	conf=$(relay_conf)
+	relay_start "$conf"
+	gateways
+	killed
+	gateways_signal g USR1 # they leave
+	sleep 0.3
+	expect "ICMP errors of the relay" "$(unreachables)" -eq 0
+	again "$conf"
+	wait_for 10 status_is '.tunnels == 0' || fail "what was said is lost"
+	gateways_signal g INT
+	gateways_end g || true # there was no stream
+}
+
 # What amt-ctl attached is attached again, with the addresses of the interface.
 without_configuration() {
 	relay_start
@@ -296,6 +322,7 @@ for mode in xdp tc; do
 done
 run_case "amtd is stopped" restart stopped
 run_case "a MAC of before is accepted" old_mac
+run_case "what gateways say while amtd is away" said_meanwhile
 run_case "without a configuration" without_configuration
 run_case "amtd does not come back" lease_over
 run_case "other sizes" other_sizes

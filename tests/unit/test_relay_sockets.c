@@ -18,6 +18,7 @@
 #include <amt/wire.h>
 #include "base/clock.h"
 #include "base/counters.h"
+#include "base/descriptors.h"
 #include "base/loop.h"
 #include "relay/sockets.h"
 
@@ -355,6 +356,45 @@ static void addresses_can_be_listed(void **state)
 	assert_int_equal(n, 3);
 }
 
+/* A second relay takes over what the first one listened with, and what came before it was there; an
+ * address that it does not want is free then. */
+static void sockets_are_adopted(void **state)
+{
+	struct world *first = *state, *second;
+	struct descriptors kept;
+	struct amt_addr unwanted = address("127.0.0.3");
+	int fd = client("127.0.0.1");
+	unsigned int i;
+	struct error err;
+
+	listen_on(first, "127.0.0.2");
+	listen_on(first, "127.0.0.3");
+	listen_on(first, "::1");
+	relay_sockets_list(first->sockets, &kept);
+	assert_int_equal(kept.n, 3);
+	for (i = 0; i < kept.n; i++)
+		kept.fd[i] = dup(kept.fd[i]);
+	relay_sockets_free(first->sockets);
+	first->sockets = NULL;
+	ask(fd, "127.0.0.2", first->port, "12345678", 8);
+
+	setup((void **)&second);
+	relay_sockets_adopt(second->sockets, &kept);
+	listen_on(second, "127.0.0.2");
+	listen_on(second, "::1");
+	run(second);
+	assert_int_equal(second->received, 1);
+	first->sockets = relay_sockets_new(first->base, echo, after_batch, first);
+	assert_int_equal(relay_sockets_listen(first->sockets, &unwanted, first->port, &err),
+			 -EADDRINUSE);
+	relay_sockets_adopted(second->sockets);
+	listen_on(first, "127.0.0.3");
+	answered_from(second, "127.0.0.1", "127.0.0.2");
+	answered_from(second, "::1", "::1");
+	teardown((void **)&second);
+	close(fd);
+}
+
 /* A network of its own, with a loopback of that MTU; the rest of the process stays there. */
 static bool own_loopback(int mtu)
 {
@@ -433,6 +473,7 @@ int main(void)
 		TEST(long_and_empty_messages_arrive),
 		TEST(errors_say_what_to_do),
 		TEST(addresses_can_be_listed),
+		TEST(sockets_are_adopted),
 		TEST(nothing_is_fragmented_outside), /* last: it changes the network */
 	};
 

@@ -8,8 +8,9 @@ source "$(dirname "$0")/kernel.sh"
 driver_load
 topology
 
+query_interval=10
 our_relay() {
-	relay_start "$(relay_conf 'query-interval = 10' 'query-response-interval = 2')"
+	relay_start "$(relay_conf "query-interval = $query_interval" 'query-response-interval = 2')"
 }
 
 # kernel_gateway NAME IF LOCAL: a gateway device amt0
@@ -162,13 +163,16 @@ long() {
 	datapath_clean
 }
 
-# amtd is killed, and adopted by the next one, while the stream flows.
+# amtd is killed, and adopted by the next one, while the stream flows; it is away for longer than a
+# query interval, so that the driver's Requests come meanwhile. At an ICMP error it would ask again
+# at once, four times, then forget the relay and drop its data.
 relay_restart() {
 	local sender
-	join r gw 1 --expect 200 "$(channel 4)"
-	send -g "$ssm4" -n 200 -r 200k -s 1200 &
+	join r gw 1 --expect 400 "$(channel 4)"
+	send -g "$ssm4" -n 400 -r 200k -s 1200 &
 	sender=$!
 	kill -KILL "$(ctl --json status | jq .pid)"
+	sleep $((query_interval + 2))
 	our_relay
 	wait "$sender"
 	listener_good r

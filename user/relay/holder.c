@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The holder: a process of its own that does nothing but keep upstream memberships, so that a
- * restart or crash of amtd leaves no group. It does what amtd says over one connection, keeps
- * everything while there is none, and ends after hold_ns without amtd, or when told to.
+ * The holder: a process of its own that does nothing but keep upstream memberships and amtd's
+ * sockets, so that a restart or crash of amtd leaves no group, and no gateway hears by ICMP that
+ * the port is closed: what it says waits in the socket for the next amtd. It does what amtd says
+ * over one connection, keeps everything while there is none, and ends after hold_ns without amtd,
+ * or when told to.
  */
 #include "relay/holder.h"
 
@@ -20,6 +22,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "relay/memberships.h"
 
 #define HOLD_DEFAULT   (300 * NSEC_PER_SEC) /* until amtd has said */
@@ -40,6 +43,7 @@ struct holder {
 	struct holder_record set; /* a SET whose sources are still coming */
 	struct amt_addr *sources;
 	unsigned int nsources, room;
+	struct descriptors kept; /* amtd's sockets */
 	bool quit;
 };
 
@@ -155,7 +159,26 @@ static void on_set(struct holder *h, const struct holder_record *set,
 	answer(h, &reply);
 }
 
-static void on_record(struct holder *h, const void *buf, size_t len)
+static void on_take(struct holder *h)
+{
+	struct holder_record reply = {
+		.version = HOLDER_VERSION, .type = HOLDER_TAKE, .netns = holder_netns()};
+
+	if (descriptors_send(h->connection, &reply, sizeof(reply), &h->kept, MSG_NOSIGNAL) !=
+	    sizeof(reply))
+		drop_connection(h);
+}
+
+/* What is in `with` afterwards is of no more use. */
+static void on_keep(struct holder *h, struct descriptors *with)
+{
+	struct descriptors before = h->kept;
+
+	h->kept = *with;
+	*with = before;
+}
+
+static void on_record(struct holder *h, const void *buf, size_t len, struct descriptors *with)
 {
 	struct holder_record record;
 	static struct amt_addr sources[HOLDER_SOURCES_MAX];
@@ -169,10 +192,14 @@ static void on_record(struct holder *h, const void *buf, size_t len)
 		on_hello(h, &record);
 	} else if (record.type == HOLDER_QUIT) {
 		h->quit = true;
+	} else if (record.type == HOLDER_TAKE) {
+		on_take(h);
 	} else if (record.version != HOLDER_VERSION) {
 		drop_connection(h);
 	} else if (record.type == HOLDER_SYNC) {
 		memberships_sweep(h->memberships);
+	} else if (record.type == HOLDER_KEEP) {
+		on_keep(h, with);
 	} else if (record.type == HOLDER_SET && record.count <= HOLDER_SOURCES_MAX &&
 		   len == sizeof(record) + record.count * sizeof(sources[0])) {
 		memcpy(sources, (const char *)buf + sizeof(record), len - sizeof(record));
@@ -185,17 +212,19 @@ static void on_record(struct holder *h, const void *buf, size_t len)
 static void read_connection(struct holder *h)
 {
 	static char buf[HOLDER_RECORD_MAX];
+	struct descriptors with;
 	unsigned int n;
 	ssize_t len;
 
 	for (n = 0; n < RECORDS_A_TURN && h->connection >= 0 && !h->quit; n++) {
-		len = recv(h->connection, buf, sizeof(buf), MSG_DONTWAIT);
+		len = descriptors_receive(h->connection, buf, sizeof(buf), &with, MSG_DONTWAIT);
 		if (len < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (len <= 0)
 			drop_connection(h);
 		else
-			on_record(h, buf, (size_t)len);
+			on_record(h, buf, (size_t)len, &with);
+		descriptors_close(&with);
 	}
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Between amtd (upstream.c) and the process that holds its upstream joins (holder.c): records over
- * a unix SOCK_SEQPACKET connection, host byte order, since both run on one machine. The two may be
- * of different builds: version and type, HELLO and QUIT stay as they are in every version.
+ * Between amtd (upstream.c) and the process that holds its upstream joins and keeps its sockets
+ * open (holder.c): records over a unix SOCK_SEQPACKET connection, host byte order, since both run
+ * on one machine. The two may be of different builds: version and type, HELLO, TAKE and QUIT stay
+ * as they are in every version.
  */
 #ifndef AMT_RELAY_HOLDER_H
 #define AMT_RELAY_HOLDER_H
@@ -14,7 +15,7 @@
 #define HOLDER_FOLDER	"/run/amt"
 #define HOLDER_PATH	HOLDER_FOLDER "/%s.upstream" /* with the instance */
 #define HOLDER_FD	3			     /* the listening socket, from amtd */
-#define HOLDER_VERSION	1
+#define HOLDER_VERSION	2
 
 enum holder_type {
 	/* amtd: hold_ns; forgets what was said before. Answer: version, pid, netns. */
@@ -26,6 +27,11 @@ enum holder_type {
 	HOLDER_SET = 3,
 	HOLDER_SYNC = 4,   /* amtd: leave what was not said since HELLO. Answer: none. */
 	HOLDER_LISTEN = 5, /* holder: whether others listen to (ifindex, group) on this host */
+	/* amtd: the sockets that come with it stay open, in place of those said before. No answer.
+	 */
+	HOLDER_KEEP = 6,
+	/* amtd: asks for them. Answer: they come with it, netns. The holder keeps them as well. */
+	HOLDER_TAKE = 7,
 };
 
 #define HOLDER_EXCLUDE	 0x01

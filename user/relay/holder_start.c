@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +18,8 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include "relay/holder.h"
+
+#define TAKE_PATIENCE 5000 /* ms */
 
 static int holder_address(const char *instance, struct sockaddr_un *out)
 {
@@ -132,4 +136,33 @@ int holder_start(const char *instance, struct error *err)
 	if (fd < 0)
 		return error_set(err, fd, "cannot reach the upstream holder: %s", strerror(-fd));
 	return fd;
+}
+
+/* The answer may come after what the holder had to say to the connection before. */
+static bool receive_taken(int fd, struct descriptors *out)
+{
+	struct pollfd readable = {.fd = fd, .events = POLLIN};
+	struct holder_record record;
+
+	while (poll(&readable, 1, TAKE_PATIENCE) > 0) {
+		if (descriptors_receive(fd, &record, sizeof(record), out, 0) != sizeof(record))
+			return false;
+		if (record.type == HOLDER_TAKE)
+			return record.netns == holder_netns();
+	}
+	return false;
+}
+
+void holder_take(const char *instance, struct descriptors *out)
+{
+	const struct holder_record record = {.version = HOLDER_VERSION, .type = HOLDER_TAKE};
+	int fd = holder_connect(instance);
+
+	out->n = 0;
+	if (fd < 0)
+		return;
+	if (send(fd, &record, sizeof(record), MSG_NOSIGNAL) != sizeof(record) ||
+	    !receive_taken(fd, out))
+		descriptors_close(out);
+	close(fd);
 }

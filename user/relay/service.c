@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "relay/holder_start.h"
 #include "relay/service_state.h"
 
 #define SETS_PER_SECOND	  256 /* that service_sets_review() looks at */
@@ -122,6 +124,13 @@ static int open_datapath(struct relay_service *service, struct error *err)
 	return datapath_open(&service->datapath, &options, service->base, &callbacks, err);
 }
 
+static void sockets_to_keep(void *arg, struct descriptors *out)
+{
+	const struct relay_service *service = arg;
+
+	relay_sockets_list(service->sockets, out);
+}
+
 static int open_upstream(struct relay_service *service, struct error *err)
 {
 	const struct upstream_options options = {
@@ -129,6 +138,7 @@ static int open_upstream(struct relay_service *service, struct error *err)
 		.hold_ns = gmi_ns(service->config),
 		.retry_s = service->config->upstream_retry,
 		.changed = service_group_changed,
+		.sockets = sockets_to_keep,
 		.arg = service,
 	};
 
@@ -143,6 +153,18 @@ static void on_message(void *arg, uint64_t now, const struct amt_sockaddr *local
 	relay_receive(service->relay, now, local, peer, buf, len);
 }
 
+static int open_sockets(struct relay_service *service, struct error *err)
+{
+	struct descriptors kept;
+
+	service->sockets = relay_sockets_new(service->base, on_message, on_tick, service);
+	if (!service->sockets)
+		return error_set(err, -ENOMEM, "relay: no memory");
+	holder_take(service->instance, &kept);
+	relay_sockets_adopt(service->sockets, &kept);
+	return 0;
+}
+
 static int open_engine(struct relay_service *service, struct error *err)
 {
 	struct relay_options options;
@@ -151,8 +173,7 @@ static int open_engine(struct relay_service *service, struct error *err)
 	relay_options_set(&options, service->config);
 	service_edge(service, &edge);
 	service->relay = relay_new(&options, &edge, clock_now());
-	service->sockets = relay_sockets_new(service->base, on_message, on_tick, service);
-	if (!service->relay || !service->sockets)
+	if (!service->relay)
 		return error_set(err, -ENOMEM, "relay: no memory");
 	return 0;
 }
@@ -162,6 +183,8 @@ static int open_parts(struct relay_service *service, struct error *err)
 	int rc = open_datapath(service, err);
 
 	if (!rc)
+		rc = open_sockets(service, err);
+	if (!rc)
 		rc = open_upstream(service, err);
 	if (!rc)
 		rc = open_engine(service, err);
@@ -169,6 +192,8 @@ static int open_parts(struct relay_service *service, struct error *err)
 		rc = service_too_big_open(service, err);
 	if (!rc)
 		rc = service_interfaces_open(service, err);
+	if (!rc)
+		relay_sockets_adopted(service->sockets);
 	if (!rc)
 		rc = service_adopt(service, err);
 	if (!rc)

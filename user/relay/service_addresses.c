@@ -42,6 +42,7 @@ static int address_add(struct relay_service *service, const struct amt_addr *add
 		relay_sockets_close(service->sockets, addr);
 		return error_set(err, -ENOMEM, "cannot listen: no memory");
 	}
+	upstream_sockets_changed(service->upstream);
 	added = &service->addresses[service->naddresses++];
 	*added = (struct relay_service_address){
 		.local = {*addr, htons(port)},
@@ -59,6 +60,7 @@ static void address_remove(struct relay_service *service, struct relay_service_a
 
 	relay_sockets_close(service->sockets, &address->local.addr);
 	relay_remove_address(service->relay, &address->local.addr);
+	upstream_sockets_changed(service->upstream);
 	service->naddresses--;
 	memmove(address, address + 1, (service->naddresses - i) * sizeof(*address));
 }

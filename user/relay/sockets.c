@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <amt/wire.h>
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "relay/outbox.h"
@@ -35,6 +36,7 @@ struct relay_sockets {
 	void (*after_batch)(void *arg);
 	void *arg;
 	struct listener *list;
+	struct descriptors adopted;
 	struct outbox *outbox;
 	struct event *flush; /* sends what was queued outside a wake-up of ours */
 	struct event *rest;  /* goes on with the batch in a later turn of the loop */
@@ -105,6 +107,7 @@ void relay_sockets_free(struct relay_sockets *sockets)
 		sockets->list = listener->next;
 		listener_free(listener);
 	}
+	descriptors_close(&sockets->adopted);
 	if (sockets->flush)
 		event_free(sockets->flush);
 	if (sockets->rest)
@@ -217,8 +220,7 @@ static int set_options(int fd, bool ipv4)
 
 	if (ipv4)
 		rc = set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
-	else if (!(rc = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) &&
-		 !(rc = set_int(fd, IPPROTO_IPV6, IPV6_DONTFRAG, 1)) &&
+	else if (!(rc = set_int(fd, IPPROTO_IPV6, IPV6_DONTFRAG, 1)) &&
 		 !(rc = set_int(fd, IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 0)))
 		rc = set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
 	/* Room for a burst of gateways; the forced form needs privilege, the other is capped */
@@ -251,19 +253,65 @@ static int bind_error(struct error *err, int code, const struct amt_sockaddr *lo
 	}
 }
 
+void relay_sockets_adopt(struct relay_sockets *sockets, const struct descriptors *from)
+{
+	sockets->adopted = *from;
+}
+
+void relay_sockets_adopted(struct relay_sockets *sockets)
+{
+	descriptors_close(&sockets->adopted);
+}
+
+static bool is_bound(int fd, const struct amt_sockaddr *local)
+{
+	struct sockaddr_storage native;
+	socklen_t len = sizeof(native);
+	struct amt_sockaddr bound;
+
+	return !getsockname(fd, (struct sockaddr *)&native, &len) &&
+	       !sockaddr_from_native((struct sockaddr *)&native, &bound) &&
+	       sockaddr_equal(&bound, local);
+}
+
+/* One of the predecessor's, which is not in the list of them afterwards; -1: it has none. */
+static int take_adopted(struct descriptors *adopted, const struct amt_sockaddr *local)
+{
+	unsigned int i;
+	int fd = -1;
+
+	for (i = 0; i < adopted->n && fd < 0; i++)
+		if (is_bound(adopted->fd[i], local)) {
+			fd = adopted->fd[i];
+			adopted->fd[i] = adopted->fd[--adopted->n];
+		}
+	return fd;
+}
+
 static int listener_bind(struct listener *listener, const struct amt_sockaddr *local)
 {
 	struct sockaddr_storage native;
 	socklen_t len = sockaddr_to_native(local, &native);
-	int rc;
+	int rc = 0;
 
 	listener->fd = socket(native.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (listener->fd < 0)
 		return -errno;
-	rc = set_options(listener->fd, native.ss_family == AF_INET);
-	if (rc)
-		return rc;
-	return bind(listener->fd, (struct sockaddr *)&native, len) ? -errno : 0;
+	if (native.ss_family == AF_INET6)
+		rc = set_int(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	if (!rc && bind(listener->fd, (struct sockaddr *)&native, len))
+		rc = -errno;
+	return rc;
+}
+
+static int listener_open(struct listener *listener, const struct amt_sockaddr *local)
+{
+	int rc = 0;
+
+	listener->fd = take_adopted(&listener->owner->adopted, local);
+	if (listener->fd < 0)
+		rc = listener_bind(listener, local);
+	return rc ? rc : set_options(listener->fd, addr_is_ipv4(&local->addr));
 }
 
 int relay_sockets_listen(struct relay_sockets *sockets, const struct amt_addr *addr, uint16_t port,
@@ -280,7 +328,7 @@ int relay_sockets_listen(struct relay_sockets *sockets, const struct amt_addr *a
 		return error_set(err, -ENOMEM, "cannot listen: no memory");
 	listener->owner = sockets;
 	listener->local = local;
-	rc = listener_bind(listener, &local);
+	rc = listener_open(listener, &local);
 	if (rc) {
 		listener_free(listener);
 		return bind_error(err, rc, &local);
@@ -318,6 +366,16 @@ void relay_sockets_walk(const struct relay_sockets *sockets,
 
 	for (listener = sockets->list; listener; listener = listener->next)
 		fn(arg, &listener->local);
+}
+
+void relay_sockets_list(const struct relay_sockets *sockets, struct descriptors *out)
+{
+	const struct listener *listener;
+
+	out->n = 0;
+	for (listener = sockets->list; listener && out->n < DESCRIPTORS_MAX;
+	     listener = listener->next)
+		out->fd[out->n++] = listener->fd;
 }
 
 /* ---- sending ---- */

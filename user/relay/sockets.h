@@ -12,6 +12,7 @@
 #include "base/addr.h"
 #include "base/error.h"
 
+struct descriptors;
 struct event_base;
 struct relay_sockets;
 
@@ -21,6 +22,14 @@ typedef void (*relay_sockets_fn)(void *arg, uint64_t now, const struct amt_socka
 struct relay_sockets *relay_sockets_new(struct event_base *base, relay_sockets_fn fn,
 					void (*after_batch)(void *arg), void *arg);
 void relay_sockets_free(struct relay_sockets *sockets);
+
+/* Sockets of a predecessor, with what came to them since: one that is bound to an address and port
+ * serves when these are to be listened on, until relay_sockets_adopted(), which closes the others.
+ */
+void relay_sockets_adopt(struct relay_sockets *sockets, const struct descriptors *from);
+void relay_sockets_adopted(struct relay_sockets *sockets);
+/* What is listened with; of more than find room, the latest. */
+void relay_sockets_list(const struct relay_sockets *sockets, struct descriptors *out);
 
 /* Opens a socket on addr:port (host byte order). An address that is not on this host is an error
  * that says so. Twice the same address is harmless. */

@@ -268,6 +268,12 @@ void upstream_set_timing(struct upstream *u, uint64_t hold_ns, unsigned int retr
 		upstream_link_renew(u);
 }
 
+void upstream_sockets_changed(struct upstream *u)
+{
+	u->sockets_said = false;
+	upstream_link_wake(u);
+}
+
 void upstream_close(struct upstream *u)
 {
 	if (u)

@@ -14,6 +14,7 @@
 #include "base/addr.h"
 #include "base/error.h"
 
+struct descriptors;
 struct event_base;
 struct upstream;
 
@@ -25,6 +26,8 @@ struct upstream_options {
 	 * host came or went: ask upstream_ifindex() and upstream_wanted_here() again. Never called
 	 * inside upstream_set(). May be NULL. */
 	void (*changed)(void *arg, const struct amt_addr *group);
+	/* Fills in the sockets that the holder keeps open while no amtd runs. May be NULL. */
+	void (*sockets)(void *arg, struct descriptors *out);
 	void *arg;
 };
 
@@ -33,9 +36,11 @@ int upstream_open(struct upstream **out, const struct upstream_options *options,
 		  struct event_base *base, struct error *err);
 /* Other times from now on, as in the options. */
 void upstream_set_timing(struct upstream *upstream, uint64_t hold_ns, unsigned int retry_s);
-/* Leaves the holder and its joins as they are. */
+/* There are other sockets to keep now: options.sockets will be asked. */
+void upstream_sockets_changed(struct upstream *upstream);
+/* Leaves the holder, its joins and its sockets as they are. */
 void upstream_close(struct upstream *upstream);
-/* Ends the holder, and with it all joins. */
+/* Ends the holder, and with it all joins and sockets. */
 void upstream_destroy(struct upstream *upstream);
 
 /* The interfaces to join on. Groups already wanted are joined on a new one, left on a lost one. */

@@ -64,7 +64,7 @@ struct upstream {
 	uint64_t last_connect;
 	unsigned int busy; /* connections refused for now */
 	uint32_t seq;
-	bool sync_said;
+	bool sync_said, sockets_said;
 	unsigned int failures_logged, failures_unlogged;
 };
 

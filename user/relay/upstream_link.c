@@ -14,6 +14,7 @@
 #include <utlist.h>
 #include "base/clock.h"
 #include "base/counters.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "relay/holder.h"
 #include "relay/holder_start.h"
@@ -112,6 +113,20 @@ static int say_sync(struct upstream *u)
 	return err;
 }
 
+static int say_sockets(struct upstream *u)
+{
+	struct holder_record record = {.version = HOLDER_VERSION, .type = HOLDER_KEEP};
+	struct descriptors sockets = {.n = 0};
+
+	if (u->options.sockets)
+		u->options.sockets(u->options.arg, &sockets);
+	if (descriptors_send(u->fd, &record, sizeof(record), &sockets,
+			     MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return -errno;
+	u->sockets_said = true;
+	return 0;
+}
+
 static int say_next(struct upstream *u)
 {
 	struct join *join = u->queue;
@@ -130,6 +145,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	unsigned int n;
 	int err = 0;
 
+	if (!u->sockets_said)
+		err = say_sockets(u);
 	for (n = 0; n < SEND_BATCH && u->queue && !err; n++)
 		err = say_next(u);
 	if (!err && !u->queue && !u->reviews && u->sync_wanted && !u->sync_said)
@@ -287,7 +304,7 @@ static int greet(struct upstream *u, int fd)
 	u->fd = fd;
 	u->state = HOLDER_GREETED;
 	u->last_connect = clock_now();
-	u->sync_said = false;
+	u->sync_said = u->sockets_said = false;
 	HASH_ITER (hh, u->joins, join, tmp) {
 		join->waiting = join->listened = join->leave_first = false;
 		upstream_enqueue(u, join);
