@@ -198,9 +198,9 @@ static void one_role(void **state)
 	assert_string_equal(reports[0], "t.conf:3: a relay and a gateway section: an amtd has one "
 					"role; give each a file and an instance of its own (amtd "
 					"-i NAME)");
-	assert_int_equal(read_text("gateway {\n", &config), -EINVAL);
+	assert_int_equal(read_text("gateway {", &config), -EINVAL);
 	assert_string_equal(reports[0],
-			    "t.conf:3: the gateway section does not end; write a closing brace");
+			    "t.conf:1: the gateway section does not end; write a closing brace");
 }
 
 /* One bad line each, put into line 3 of a file. */
@@ -282,10 +282,10 @@ static void other_files(void **state)
 	assert_int_equal(read_text("log-level = info", &config), -EINVAL);
 	assert_string_equal(reports[0], "t.conf:1: no relay or gateway section; 'relay { }' alone "
 					"is a relay that waits for amt-ctl attach");
-	assert_int_equal(read_text("relay {\n", &config), -EINVAL);
+	assert_int_equal(read_text("relay {", &config), -EINVAL);
 	assert_int_equal(nreports, 1);
 	assert_string_equal(reports[0],
-			    "t.conf:3: the relay section does not end; write a closing brace");
+			    "t.conf:1: the relay section does not end; write a closing brace");
 	assert_int_equal(read_text("\nport = 2268\nrelay { port = 2268 }", &config), -EINVAL);
 	assert_int_equal(nreports, 1);
 	assert_string_equal(reports[0],
@@ -301,6 +301,37 @@ static void other_files(void **state)
 					"takes the path of a readable file");
 	assert_int_equal(config_load("/", &config, report), -EISDIR);
 	assert_int_equal(nreports, 2);
+}
+
+/* What is wrong, in words that name it, and never in a line behind the text's last. */
+static void syntax_errors(void **state)
+{
+	static const struct {
+		const char *text, *report;
+	} wrong[] = {
+		{"relay {\nuplink = {\"eth0\"",
+		 "t.conf:2: a list does not end; write a closing brace"},
+		{"relay {\nuplink = \"eth0 }",
+		 "t.conf:2: a text does not end; write a closing quote"},
+		{"relay {\nuplink = 'eth0 }\n",
+		 "t.conf:3: a text does not end; write a closing quote"},
+		{"relay { }\n/* no more", "t.conf:2: a comment does not end; write */"},
+		{"\nrelais { }", "t.conf:2: unknown option 'relais'; did you mean 'relay'?"},
+		{"relay { prot }", "t.conf:1: unknown option 'prot'; did you mean 'port'?"},
+		{"relay { port 5 }",
+		 "t.conf:1: missing equal sign after option 'port'; see amtd.conf(5) for the "
+		 "syntax"},
+		{"relay {\nuplink = {eth0\nport = 5 }",
+		 "t.conf:3: unexpected token 'port'; see amtd.conf(5) for the syntax"},
+	};
+	struct config config;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_int_equal(read_text(wrong[i].text, &config), -EINVAL);
+		assert_string_equal(reports[0], wrong[i].report);
+		assert_int_equal(nreports, 1);
+	}
 }
 
 static void warnings_do_not_fail(void **state)
@@ -448,12 +479,19 @@ static void manual_agrees(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good_file),	    cmocka_unit_test(defaults_without_file),
-		cmocka_unit_test(errors_with_line), cmocka_unit_test(all_errors_at_once),
-		cmocka_unit_test(other_files),	    cmocka_unit_test(warnings_do_not_fail),
-		cmocka_unit_test(gateway_file),	    cmocka_unit_test(one_role),
-		cmocka_unit_test(gateway_errors),   cmocka_unit_test(manual_agrees),
-		cmocka_unit_test(compared),	    cmocka_unit_test(fixed_keys_stay),
+		cmocka_unit_test(good_file),
+		cmocka_unit_test(defaults_without_file),
+		cmocka_unit_test(errors_with_line),
+		cmocka_unit_test(all_errors_at_once),
+		cmocka_unit_test(other_files),
+		cmocka_unit_test(syntax_errors),
+		cmocka_unit_test(warnings_do_not_fail),
+		cmocka_unit_test(gateway_file),
+		cmocka_unit_test(one_role),
+		cmocka_unit_test(gateway_errors),
+		cmocka_unit_test(manual_agrees),
+		cmocka_unit_test(compared),
+		cmocka_unit_test(fixed_keys_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

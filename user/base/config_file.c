@@ -29,7 +29,7 @@ static void add_finding(struct config_file *file, int line, const char *prefix, 
 		return;
 	file->findings = grown;
 	grown += file->nfindings++;
-	grown->line = line;
+	grown->line = line < file->last_line ? line : file->last_line;
 	n = snprintf(grown->text, sizeof(grown->text), "%s", prefix);
 	vsnprintf(grown->text + n, sizeof(grown->text) - (size_t)n, format, args);
 }
@@ -132,26 +132,36 @@ static const struct config_section *find_section(const struct config_file *file,
 	return NULL;
 }
 
-/* Of this section, or outside of sections of all. */
+struct nearest {
+	unsigned int distance;
+	const char *name;
+};
+
+static void compare(struct nearest *nearest, const char *text, const char *name)
+{
+	unsigned int d = distance(text, name);
+
+	if (d < nearest->distance)
+		*nearest = (struct nearest){d, name};
+}
+
+/* Of this section; outside of sections of all, and of their names. */
 static const char *nearest_key(const struct config_file *file, const struct config_section *within,
 			       const char *name)
 {
-	unsigned int i, j, best = 4; /* further than that is no typing error */
-	const char *near = NULL;
+	unsigned int i, j, length = (unsigned int)strlen(name);
+	/* further than that, or wholly another, is no typing error */
+	struct nearest nearest = {.distance = length < 4 ? length : 4};
 
 	for (i = 0; i < CONFIG_SECTIONS; i++) {
 		const struct config_section *section = &file->sections[i];
 
-		for (j = 0; j < section->nkeys && (!within || within == section); j++) {
-			unsigned int d = distance(name, section->keys[j].name);
-
-			if (d < best) {
-				best = d;
-				near = section->keys[j].name;
-			}
-		}
+		if (!within)
+			compare(&nearest, name, section->name);
+		for (j = 0; j < section->nkeys && (!within || within == section); j++)
+			compare(&nearest, name, section->keys[j].name);
 	}
-	return near;
+	return nearest.name;
 }
 
 /* Where a known key would belong. */
@@ -259,16 +269,45 @@ static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 static int on_end(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
 	*(const char **)result = value;
+	reading->ended = true;
 	if (find_section(reading, cfg_name(cfg)))
-		config_file_error(reading, cfg->line - 1,
+		config_file_error(reading, cfg->line,
 				  "the %s section does not end; write a closing brace",
 				  cfg_name(cfg));
 	return 0;
 }
 
+static bool is_unknown(const struct config_file *file, const char *key)
+{
+	unsigned int i;
+
+	for (i = 0; i < file->nunknown; i++)
+		if (strcmp(file->unknown[i], key) == 0)
+			return true;
+	return false;
+}
+
+/* What libconfuse says of the syntax, where it does not say what to do. */
+static void syntax_error(cfg_t *cfg, const char *format, const char *text, const char *word)
+{
+	char buf[64];
+
+	if (strstr(format, "missing equal sign") && is_unknown(reading, word))
+		unknown_error(reading, find_section(reading, cfg_name(cfg)), cfg->line, word);
+	else if (strstr(text, END_KEY))
+		config_file_error(reading, cfg->line, "a list does not end; write a closing brace");
+	else if (strstr(format, "unterminated") || strstr(format, "premature end"))
+		config_file_error(reading, cfg->line, "a text does not end; write a closing quote");
+	else
+		config_file_error(reading, cfg->line, "%s; see amtd.conf(5) for the syntax",
+				  shown(text, buf));
+}
+
 static void on_error(cfg_t *cfg, const char *format, va_list args)
 {
-	char text[256], buf[64];
+	const char *word = "";
+	char text[256];
+	va_list copy;
 
 	/* libconfuse stops at an unknown key; it is read again, with that key known as one to
 	 * complain about, so that whatever comes behind is checked as well */
@@ -280,10 +319,12 @@ static void on_error(cfg_t *cfg, const char *format, va_list args)
 			reading->unknown[reading->nunknown++] = key;
 		return;
 	}
+	va_copy(copy, args);
+	if (strstr(format, "%s"))
+		word = va_arg(copy, const char *);
+	va_end(copy);
 	vsnprintf(text, sizeof(text), format, args);
-	reading->syntax_errors++;
-	config_file_error(reading, cfg->line, "%s; see amtd.conf(5) for the syntax",
-			  shown(text, buf));
+	syntax_error(cfg, format, text, word);
 }
 
 /* ---- reading ---- */
@@ -344,6 +385,8 @@ static int parse_once(struct config_file *file, char *text, size_t length)
 	for (i = 0; i < CONFIG_SECTIONS; i++)
 		cfg_set_validate_func(cfg, file->sections[i].name, on_section);
 	ret = cfg_parse_fp(cfg, stream);
+	if (ret == CFG_SUCCESS && !file->ended)
+		config_file_error(file, file->last_line, "a comment does not end; write */");
 	cfg_free(cfg);
 	fclose(stream);
 	return ret == CFG_SUCCESS ? 0 : -EINVAL;
@@ -353,14 +396,25 @@ static void forget_findings(struct config_file *file)
 {
 	free(file->findings);
 	file->findings = NULL;
-	file->nfindings = file->errors = file->sections_seen = file->syntax_errors = 0;
+	file->nfindings = file->errors = file->sections_seen = 0;
 	file->log_level_line = 0;
+	file->ended = false;
 	memset(file->lines, 0, sizeof(file->lines));
 	memset(file->seen, 0, sizeof(file->seen));
 }
 
-/* The whole text with the mark behind it. */
-static int slurp(FILE *stream, char **text, size_t *length)
+static int count_lines(const char *text, size_t length)
+{
+	size_t i;
+	int lines = 1;
+
+	for (i = 0; i + 1 < length; i++) /* one at the very end begins no other */
+		lines += text[i] == '\n';
+	return lines;
+}
+
+/* The whole text with the mark behind it; how many lines it has. */
+static int slurp(FILE *stream, char **text, size_t *length, int *lines)
 {
 	char *buf = malloc(CONFIG_FILE_MAX + sizeof(END_MARK));
 
@@ -372,6 +426,7 @@ static int slurp(FILE *stream, char **text, size_t *length)
 		return -errno;
 	if (!feof(stream) && fgetc(stream) != EOF)
 		return -EFBIG;
+	*lines = count_lines(buf, *length);
 	memcpy(buf + *length, END_MARK, sizeof(END_MARK) - 1);
 	*length += sizeof(END_MARK) - 1;
 	return 0;
@@ -381,7 +436,7 @@ int config_file_parse(struct config_file *file, FILE *stream)
 {
 	char *text = NULL;
 	size_t length;
-	int ret = slurp(stream, &text, &length);
+	int ret = slurp(stream, &text, &length, &file->last_line);
 
 	reading = file;
 	while (!ret) { /* at most CONFIG_UNKNOWN_MAX times */

@@ -37,7 +37,9 @@ struct config_file {
 	const struct config_section *sections;	     /* CONFIG_SECTIONS of them */
 	int lines[CONFIG_SECTIONS][CONFIG_KEYS_MAX]; /* where each key stands, 0: nowhere */
 	int log_level_line;
-	unsigned int seen[CONFIG_SECTIONS], sections_seen, syntax_errors, errors;
+	int last_line; /* where the text ends */
+	bool ended;    /* libconfuse came to its end, and not in the middle of something */
+	unsigned int seen[CONFIG_SECTIONS], sections_seen, errors;
 	struct config_finding *findings;
 	unsigned int nfindings;
 	char *unknown[CONFIG_UNKNOWN_MAX];
