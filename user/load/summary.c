@@ -165,7 +165,9 @@ void summary_print(const struct summary *s)
 	if (s->compare)
 		printf("%-14s %12" PRIu64 "  of %" PRIu64 " receivers\n", "identical", s->identical,
 		       s->receivers);
-	puts(summary_good(s) ? "result         good" : "result         FAILED");
+	printf("result         %s\n", !summary_good(s) ? "FAILED"
+				      : !t->packets ? "good, but nothing came: -f wants something"
+						    : "good");
 }
 
 static void print_flow(const struct summary_entry *entry, const struct flow *flow)
