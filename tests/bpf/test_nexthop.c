@@ -564,6 +564,43 @@ static void adoption(void **state)
 	await(mac_is(1, "02:00:00:00:00:02") && record[17].users == 1, 3);
 }
 
+static void track_later(uint32_t tunnel, const char *gateway)
+{
+	struct amt_addr to = net_addr(gateway), from = net_addr("10.0.1.1");
+
+	assert_int_equal(nexthop_track_later(nexthops, tunnel, &to, &from), 0);
+}
+
+/* Tunnels of before a restart go on with the next hop that they have until theirs is looked up. */
+static void adoption_later(void **state)
+{
+	struct amt_nexthop kept = {
+		.dmac = {2, 0, 0, 0, 0, 2},
+		.smac = {2, 0, 0, 0, 0, 1},
+		.ifindex = net_ifindex("up0"),
+		.flags = AMT_NEXTHOP_VALID,
+		.address = net_addr("10.0.1.2"),
+	};
+	struct amt_nexthop gone = kept, found;
+
+	gone.address = net_addr("10.0.1.3");
+	nexthop_adopt(nexthops, 17, &kept);
+	nexthop_adopt(nexthops, 18, &gone);
+	track_later(1, "10.9.3.4");
+	track_later(2, "192.0.2.1"); /* no route */
+	track_later(3, "10.9.3.5");
+	nexthop_adopt_done(nexthops);
+	assert_int_equal(told, 0);	  /* all of it is left to the loop */
+	track(4, "10.9.3.4", "10.0.1.1"); /* behind the same NAT as the first */
+	assert_int_equal(route[4].nexthop, 17);
+	await(told >= 4, 1);
+	assert_int_equal(route[1].nexthop, 17);
+	assert_false(route[2].routed);
+	assert_int_equal(route[3].nexthop, 17);
+	await(!nexthop_get(nexthops, 18, &found), 4);
+	await(record[17].users == 3, 3);
+}
+
 int main(int argc, char **argv)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -592,6 +629,7 @@ int main(int argc, char **argv)
 		CASE(track_again),
 		CASE(ids_run_out),
 		CASE(adoption),
+		CASE(adoption_later),
 	};
 
 	if (argc > 1)

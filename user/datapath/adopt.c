@@ -41,6 +41,27 @@ static void adopt_nexthop(struct datapath *dp, uint16_t id)
 		nexthop_adopt(dp->nexthops, id, &record);
 }
 
+/* The route by which the predecessor served the tunnel: it stands until it has been looked up. */
+static void adopt_route(struct datapath *dp, uint32_t id)
+{
+	const struct amt_tunnel *record = tunnel_record(dp, id);
+	const struct amt_endpoint *at = &dp->endpoints[record->endpoint].record;
+	struct amt_nexthop nexthop;
+
+	adopt_nexthop(dp, (uint16_t)record->nexthop);
+	if (!nexthop_get(dp->nexthops, (uint16_t)record->nexthop, &nexthop))
+		return;
+	dp->tunnels[id].route = (struct nexthop_route){
+		.routed = true,
+		.nexthop = (uint16_t)record->nexthop,
+		.ifindex = at->uplink_ifindex,
+		.logical = nexthop.ifindex,
+		.vlan_proto = at->vlan_proto,
+		.vlan_tci = at->vlan_tci,
+		.mtu = record->mtu + tunnel_overhead(record),
+	};
+}
+
 static void adopt_tunnel(struct adoption *a, uint32_t id, struct by_address *entry)
 {
 	struct datapath *dp = a->dp;
@@ -55,8 +76,8 @@ static void adopt_tunnel(struct adoption *a, uint32_t id, struct by_address *ent
 	if (served) {
 		tunnel->endpoint = record->endpoint;
 		dp->endpoints[record->endpoint].users++;
+		adopt_route(dp, id);
 	}
-	adopt_nexthop(dp, (uint16_t)record->nexthop);
 	entry->id = id;
 	entry->key = (struct address_key){record->gateway, record->relay, record->gateway_port,
 					  record->relay_port};
@@ -215,7 +236,7 @@ int adopt_state(struct datapath *dp, struct error *err)
 	return 0;
 }
 
-/* With interfaces and next hops in place again. */
+/* With interfaces and next hops in place again: has every route looked up, in turns of the loop. */
 void adopt_track(struct datapath *dp)
 {
 	uint32_t id;
@@ -223,7 +244,8 @@ void adopt_track(struct datapath *dp)
 	for (id = 0; id < dp->tunnels_top; id++) {
 		const struct amt_tunnel *record = datapath_tunnel(dp, id);
 
-		if (record && nexthop_track(dp->nexthops, id, &record->gateway, &record->relay))
+		if (record &&
+		    nexthop_track_later(dp->nexthops, id, &record->gateway, &record->relay))
 			datapath_tunnel_remove(dp, id);
 	}
 }

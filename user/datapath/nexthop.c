@@ -178,6 +178,16 @@ static void tell(struct nexthops *nh, uint32_t id)
 		neighbour_put(nh->neighbours, before);
 }
 
+/* The first look-up; whoever waits for it is told even that there is no route. */
+static void resolve_new(struct nexthops *nh, struct destination *dest)
+{
+	dest->fresh = false;
+	resolve(nh, dest);
+	dest->cursor = dest->first;
+	if (dest->cursor != NO_TUNNEL)
+		enqueue(nh, dest);
+}
+
 /* One unit of work: looks a destination up, or tells one tunnel. The callback comes last, since it
  * may untrack. */
 static void work_once(struct nexthops *nh)
@@ -186,7 +196,9 @@ static void work_once(struct nexthops *nh)
 	uint32_t tunnel = dest->cursor;
 
 	if (dest->dirty) {
-		if (resolve(nh, dest))
+		if (dest->fresh)
+			resolve_new(nh, dest);
+		else if (resolve(nh, dest))
 			dest->cursor = dest->first;
 		tunnel = NO_TUNNEL;
 	} else if (tunnel != NO_TUNNEL) {
@@ -304,6 +316,15 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		resync(nh);
 }
 
+/* Until every tunnel has been told of its own, the adopted ones may be in use. */
+static void release_adopted(struct nexthops *nh)
+{
+	if (!nh->releasing || nh->work.head != NO_ROW)
+		return;
+	nh->releasing = false;
+	neighbours_adopt_done(nh->neighbours);
+}
+
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
 	struct nexthops *nh = arg;
@@ -319,6 +340,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 			break;
 		work_once(nh);
 	}
+	release_adopted(nh);
 	if (nh->work.head != NO_ROW || nh->swept != NO_ROW || nh->reviewed != NO_ROW)
 		soon(nh);
 }
@@ -392,9 +414,8 @@ static struct destination *destination_get(struct nexthops *nh, const struct des
 	row = take_row(nh);
 	dest = &nh->destinations[row];
 	*dest = (struct destination){
-		.key = *key, .used = true, .first = NO_TUNNEL, .cursor = NO_TUNNEL};
+		.key = *key, .used = true, .fresh = true, .first = NO_TUNNEL, .cursor = NO_TUNNEL};
 	idtable_add(&nh->by_key, row, hash);
-	resolve(nh, dest);
 	return dest;
 }
 
@@ -431,30 +452,53 @@ static void unlink_tunnel(struct nexthops *nh, uint32_t id)
 		destination_drop(nh, dest);
 }
 
+static void link_tunnel(struct nexthops *nh, uint32_t id, struct destination *dest)
+{
+	struct tunnel *tunnel = &nh->tunnels[id];
+
+	if (tunnel->destination == dest)
+		return;
+	if (tunnel->destination)
+		unlink_tunnel(nh, id);
+	tunnel->destination = dest;
+	tunnel->prev = NO_TUNNEL;
+	tunnel->next = dest->first;
+	if (dest->first != NO_TUNNEL)
+		nh->tunnels[dest->first].prev = id;
+	dest->first = id;
+}
+
 int nexthop_track(struct nexthops *nh, uint32_t id, const struct amt_addr *gateway,
 		  const struct amt_addr *relay)
 {
 	struct destination_key key = {.gateway = *gateway, .relay = *relay};
 	struct destination *dest;
-	struct tunnel *tunnel;
 
 	if (id >= nh->max_tunnels)
 		return -EINVAL;
 	dest = destination_get(nh, &key);
 	if (!dest)
 		return -ENOMEM;
-	tunnel = &nh->tunnels[id];
-	if (tunnel->destination != dest) {
-		if (tunnel->destination)
-			unlink_tunnel(nh, id);
-		tunnel->destination = dest;
-		tunnel->prev = NO_TUNNEL;
-		tunnel->next = dest->first;
-		if (dest->first != NO_TUNNEL)
-			nh->tunnels[dest->first].prev = id;
-		dest->first = id;
-	}
+	if (dest->fresh)
+		resolve_new(nh, dest);
+	link_tunnel(nh, id, dest);
 	tell(nh, id);
+	return 0;
+}
+
+int nexthop_track_later(struct nexthops *nh, uint32_t id, const struct amt_addr *gateway,
+			const struct amt_addr *relay)
+{
+	struct destination_key key = {.gateway = *gateway, .relay = *relay};
+	struct destination *dest;
+
+	if (id >= nh->max_tunnels)
+		return -EINVAL;
+	dest = destination_get(nh, &key);
+	if (!dest)
+		return -ENOMEM;
+	link_tunnel(nh, id, dest);
+	nexthop_mark(nh, dest);
 	return 0;
 }
 
@@ -480,7 +524,8 @@ void nexthop_adopt(struct nexthops *nh, uint16_t id, const struct amt_nexthop *r
 
 void nexthop_adopt_done(struct nexthops *nh)
 {
-	neighbours_adopt_done(nh->neighbours);
+	nh->releasing = true;
+	release_adopted(nh);
 }
 
 void nexthop_kick(struct nexthops *nh, uint16_t id)

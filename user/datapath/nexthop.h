@@ -49,11 +49,15 @@ void nexthops_close(struct nexthops *nexthops);
  * repeated (bounded) until it answers. */
 int nexthop_track(struct nexthops *nexthops, uint32_t tunnel, const struct amt_addr *gateway,
 		  const struct amt_addr *relay);
+/* While adopting: the same, but looks up and tells in a later turn of the loop. Until then the
+ * tunnel goes on with what it has. */
+int nexthop_track_later(struct nexthops *nexthops, uint32_t tunnel, const struct amt_addr *gateway,
+			const struct amt_addr *relay);
 void nexthop_untrack(struct nexthops *nexthops, uint32_t tunnel);
 
 /* While adopting: takes up an id from the pinned map, so that ids stay the same. */
 void nexthop_adopt(struct nexthops *nexthops, uint16_t id, const struct amt_nexthop *record);
-/* After adoption: ids that no tunnel uses are free. */
+/* After adoption: ids that no tunnel uses are free, as soon as all tunnels have been told. */
 void nexthop_adopt_done(struct nexthops *nexthops);
 
 /* A packet met an unresolved next hop: resolve now (rate-limited inside). */

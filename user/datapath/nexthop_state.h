@@ -24,6 +24,7 @@ struct destination {
 	struct destination_key key;
 	struct nexthop_route route;
 	bool used;
+	bool fresh;		     /* never looked up */
 	bool dirty;		     /* look up again */
 	bool queued;		     /* in the work list: dirty, or tunnels to tell */
 	struct neighbour *neighbour; /* NULL when not routed */
@@ -64,7 +65,8 @@ struct nexthops {
 	struct event *turn, *tick, *readable;
 	int fd; /* notifications */
 	bool opened, lost;
-	bool answered; /* some neighbour changed while destinations wait */
+	bool releasing; /* neighbours that were adopted, as soon as all tunnels are told */
+	bool answered;	/* some neighbour changed while destinations wait */
 	uint64_t resynced;
 	/* Changed routes: those that the sweep looks for, and those that came since it began. More
 	 * than there is room for: every destination may be concerned. */

@@ -180,6 +180,8 @@ void tunnels_review(struct datapath *dp);
 void tunnel_mark_retry(struct datapath *dp, uint32_t id);
 void tunnel_account(struct datapath *dp, uint32_t id, uint32_t set, bool join);
 struct amt_tunnel *tunnel_record(struct datapath *dp, uint32_t id);
+/* Octets that the tunnel's outer headers add to a datagram. */
+uint32_t tunnel_overhead(const struct amt_tunnel *record);
 int tunnels_new(struct datapath *dp);
 
 /* ---- path.c ---- */

@@ -85,12 +85,16 @@ static bool is_ipv6(const struct amt_tunnel *record)
 	return !addr_is_ipv4(&record->gateway);
 }
 
+uint32_t tunnel_overhead(const struct amt_tunnel *record)
+{
+	return is_ipv6(record) ? AMT_OVERHEAD6 : AMT_OVERHEAD4;
+}
+
 /* Largest inner datagram, not below the configured floor. */
 static uint32_t tunnel_mtu(const struct datapath *dp, uint32_t id)
 {
-	uint32_t overhead = is_ipv6((const struct amt_tunnel *)dp->maps.memory[MAP_TUNNELS] + id)
-				    ? AMT_OVERHEAD6
-				    : AMT_OVERHEAD4,
+	uint32_t overhead = tunnel_overhead(
+			 (const struct amt_tunnel *)dp->maps.memory[MAP_TUNNELS] + id),
 		 mtu = dp->tunnels[id].route.mtu;
 
 	if (dp->options.tunnel_mtu)
