@@ -8,14 +8,8 @@
 #include "unit/unit.h"
 
 #include <arpa/inet.h>
-#include <linux/if_packet.h>
-#include <net/ethernet.h>
-#include <net/if.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <event2/event.h>
 #include "base/addr.h"
@@ -23,6 +17,7 @@
 #include "base/log.h"
 #include "bpf/helper_judge.h"
 #include "bpf/helper_packet.h"
+#include "bpf/helper_stream.h"
 #include "bpf/net.h"
 #include "datapath/datapath.h"
 
@@ -40,12 +35,10 @@ static struct {
 	struct datapath *dp;
 	struct judge *judge;
 	uint32_t set, tunnels[MEMBERS];
-	int in; /* packet socket: the source */
-	pthread_t sender;
-	unsigned int period_us;
-	volatile bool stop;
-	volatile unsigned int sent;
-} t;
+	struct stream stream;
+} t = {
+	.stream = {.interface = "src1", .groups = {GROUP4}, .payload = 100, .most = PACKETS},
+};
 
 static uint64_t counter(enum amt_counter which)
 {
@@ -100,17 +93,6 @@ static void join_all(void)
 	assert_int_equal(datapath_set_publish(t.dp, t.set, 0), 0);
 }
 
-static int open_source(void)
-{
-	const struct sockaddr_ll at = {.sll_family = AF_PACKET,
-				       .sll_ifindex = (int)net_ifindex("src1")};
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-
-	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
-	return fd;
-}
-
 static int setup(void **state)
 {
 	t.base = event_base_new();
@@ -123,7 +105,6 @@ static int setup(void **state)
 	t.judge = judge_open(0);
 	judge_watch(t.judge, (int)net_ifindex("dn1"));
 	judge_reset(t.judge);
-	t.in = open_source();
 	open_datapath();
 	join_all();
 	return 0;
@@ -134,28 +115,8 @@ static int teardown(void **state)
 	datapath_destroy(t.dp);
 	net_run("ip link del src0 && ip link del dn0");
 	judge_close(t.judge);
-	close(t.in);
 	event_base_free(t.base);
 	return 0;
-}
-
-static void *send_all(void *arg)
-{
-	struct packet_spec spec = {.payload = 100};
-	struct packet packet;
-	cpu_set_t cpu;
-
-	CPU_ZERO(&cpu);
-	CPU_SET(0, &cpu); /* a sender that changes CPUs reorders by itself */
-	pthread_setaffinity_np(pthread_self(), sizeof(cpu), &cpu);
-	while (!t.stop && t.sent < PACKETS) {
-		spec.sequence = t.sent;
-		packet_build(&packet, &spec);
-		send(t.in, packet.frame, packet.length, 0);
-		t.sent++;
-		usleep(t.period_us);
-	}
-	return NULL;
 }
 
 static unsigned int leaver(unsigned int i)
@@ -221,29 +182,26 @@ static struct verdict play(unsigned int period_us)
 	struct verdict stay, went;
 	unsigned int sent;
 
-	t.period_us = period_us;
-	t.sent = 0;
-	t.stop = false;
-	assert_int_equal(pthread_create(&t.sender, NULL, send_all, NULL), 0);
+	stream_start(&t.stream, period_us);
 	turn(300);
 	leave_at_rate();
 	turn(1500); /* what had to wait for the grace period is done */
-	sent = t.sent;
+	sent = t.stream.sent;
 	turn(400);
-	t.stop = true;
-	pthread_join(t.sender, NULL);
+	stream_stop(&t.stream);
 	wait_for_copies();
-	stay = verdict_on(LEAVERS, MEMBERS, 0, t.sent);
-	went = verdict_on(0, LEAVERS, sent, t.sent);
+	stay = verdict_on(LEAVERS, MEMBERS, 0, t.stream.sent);
+	went = verdict_on(0, LEAVERS, sent, t.stream.sent);
 	print_message("%u packets, %u of %u left: %llu missing, %llu repeated, %llu dropped, "
 		      "%llu blocks late\n",
-		      t.sent, LEAVERS, MEMBERS, (unsigned long long)stay.missing,
+		      t.stream.sent, LEAVERS, MEMBERS, (unsigned long long)stay.missing,
 		      (unsigned long long)stay.repeated,
 		      (unsigned long long)(counter(AMT_COUNT_XMIT_DROPS) +
 					   counter(AMT_COUNT_RECIRCULATION_DROPS)),
 		      (unsigned long long)counter(AMT_COUNT_BLOCKS_LATE));
 	assert_int_equal(stay.repeated, 0);
-	assert_int_equal(went.missing, (uint64_t)LEAVERS * (t.sent - sent)); /* nothing came */
+	assert_int_equal(went.missing,
+			 (uint64_t)LEAVERS * (t.stream.sent - sent)); /* nothing came */
 	assert_int_equal(went.repeated, 0);
 	assert_int_equal(judge_strange(t.judge), 0);
 	assert_int_equal(counter(AMT_COUNT_XMIT_DROPS), 0);
@@ -255,7 +213,7 @@ static void nobody_else_notices(void **state)
 {
 	struct verdict stay = play(CALM_US);
 
-	assert_true(t.sent > 10 && t.sent < PACKETS);
+	assert_true(t.stream.sent > 10 && t.stream.sent < PACKETS);
 	assert_int_equal(stay.missing, 0);
 	assert_int_equal(counter(AMT_COUNT_BLOCKS_LATE), 0);
 }

@@ -12,7 +12,6 @@
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +24,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "bpf/helper_packet.h"
+#include "bpf/helper_stream.h"
+#include "bpf/net.h"
 #include "datapath/datapath.h"
 
 #define DIRECT	     3	 /* members of the small group, ports from 1 */
@@ -32,6 +33,8 @@
 #define VISITORS     150 /* ports above: these come and go */
 #define PACKETS_MAX  60000
 #define PERIOD_US    700
+#define GROUP_SMALL  "232.1.1.1"
+#define GROUP_LARGE  "232.1.1.2"
 
 #define PORT_SMALL   1
 #define PORT_LARGE   100
@@ -43,29 +46,27 @@ static struct {
 	struct event_base *base;
 	struct datapath *dp;
 	uint32_t small, large, tunnels[STEADY];
-	int in, out; /* packet sockets: source, and behind the uplink */
-	pthread_t sender, receiver;
-	volatile bool stop_sending, stop_receiving;
-	uint32_t sent;
+	struct stream stream;
+	int out; /* packet socket behind the uplink */
+	pthread_t receiver;
+	volatile bool stop_receiving;
 	uint8_t (*seen)[PACKETS_MAX]; /* by port and sequence */
 	uint32_t newest[STEADY];
 	unsigned int lost, repeated, foreign, overtaken;
-} t;
-
-static void sh(const char *command)
-{
-	if (system(command)) {
-		print_error("failed: %s\n", command);
-		fail();
-	}
-}
+} t = {
+	/* odd numbers to the small group, even ones to the large one */
+	.stream = {.interface = "src1",
+		   .groups = {GROUP_LARGE, GROUP_SMALL},
+		   .payload = 200,
+		   .most = PACKETS_MAX},
+};
 
 static int packet_socket(const char *name)
 {
 	const struct sockaddr_ll at = {
 		.sll_family = AF_PACKET,
 		.sll_protocol = htons(ETH_P_ALL),
-		.sll_ifindex = (int)if_nametoindex(name),
+		.sll_ifindex = (int)net_ifindex(name),
 	};
 	const struct timeval patience = {0, 100000};
 	const int buffer = 64 << 20;
@@ -76,26 +77,6 @@ static int packet_socket(const char *name)
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
 	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
 	return fd;
-}
-
-/* Odd sequences to the small group, even ones to the large one. */
-static void *send_all(void *arg)
-{
-	struct packet_spec spec = {.payload = 200};
-	struct packet packet;
-	cpu_set_t cpu;
-
-	CPU_ZERO(&cpu);
-	CPU_SET(0, &cpu); /* a sender that changes CPUs reorders by itself */
-	pthread_setaffinity_np(pthread_self(), sizeof(cpu), &cpu);
-	for (t.sent = 0; !t.stop_sending && t.sent < PACKETS_MAX; t.sent++) {
-		spec.sequence = t.sent;
-		spec.group = t.sent % 2 ? "232.1.1.1" : "232.1.1.2";
-		packet_build(&packet, &spec);
-		send(t.in, packet.frame, packet.length, 0);
-		usleep(PERIOD_US);
-	}
-	return NULL;
 }
 
 static bool steady(unsigned int port)
@@ -191,8 +172,8 @@ static void join_steady(bool again)
 {
 	uint16_t port;
 
-	t.small = make_set("232.1.1.1");
-	t.large = make_set("232.1.1.2");
+	t.small = make_set(GROUP_SMALL);
+	t.large = make_set(GROUP_LARGE);
 	for (port = PORT_SMALL; port < STEADY; port++) {
 		if (!steady(port))
 			continue;
@@ -219,9 +200,9 @@ static void start_stream(void)
 	assert_non_null(t.seen);
 	memset(t.newest, 0, sizeof(t.newest));
 	t.lost = t.repeated = t.foreign = t.overtaken = 0;
-	t.stop_sending = t.stop_receiving = false;
+	t.stop_receiving = false;
 	assert_int_equal(pthread_create(&t.receiver, NULL, receive_all, NULL), 0);
-	assert_int_equal(pthread_create(&t.sender, NULL, send_all, NULL), 0);
+	stream_start(&t.stream, PERIOD_US);
 	usleep(100000);
 }
 
@@ -241,18 +222,17 @@ static void end_stream(void)
 	unsigned int port;
 	uint32_t sequence;
 
-	t.stop_sending = true;
-	pthread_join(t.sender, NULL);
+	stream_stop(&t.stream);
 	usleep(300000);
 	t.stop_receiving = true;
 	pthread_join(t.receiver, NULL);
 	for (port = 0; port < STEADY; port++)
-		for (sequence = 0; steady(port) && sequence < t.sent; sequence++)
+		for (sequence = 0; steady(port) && sequence < t.stream.sent; sequence++)
 			t.lost += meant_for(sequence, port) && !t.seen[port][sequence];
 	free(t.seen);
 	print_message("%u packets sent: %u copies lost, %u repeated, %u foreign, %u overtaken\n",
-		      t.sent, t.lost, t.repeated, t.foreign, t.overtaken);
-	assert_true(t.sent > 100);
+		      t.stream.sent, t.lost, t.repeated, t.foreign, t.overtaken);
+	assert_true(t.stream.sent > 100);
 	assert_true(t.lost <= dropped_by_load());
 	assert_int_equal(t.repeated, 0);
 	assert_int_equal(t.foreign, 0);
@@ -272,15 +252,14 @@ static int make_network(void **state)
 	/* The uplink has a queue for each CPU, as NICs give XDP: two CPUs on one queue of a veth,
 	 * the small group's and the large one's, overflow its ring while the one that empties it is
 	 * kept from it. */
-	sh("ip link add src0 type veth peer name src1");
-	sh("n=$(nproc) && q=\"numtxqueues $n numrxqueues $n\" && "
-	   "ip link add dn0 $q type veth peer name dn1 $q");
-	sh("for i in src0 src1 dn0 dn1; do ip link set $i up; done");
-	sh("ethtool -K dn1 gro on >/dev/null && ip addr add 10.9.0.1/24 dev dn0");
-	sh("ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev dn0");
-	sh("ip neigh add 10.9.0.3 lladdr 02:00:00:00:00:03 dev dn0");
-	sh("ip route add 10.8.0.0/16 via 10.9.0.2");
-	t.in = packet_socket("src1");
+	net_run("ip link add src0 type veth peer name src1");
+	net_run("n=$(nproc) && q=\"numtxqueues $n numrxqueues $n\" && "
+		"ip link add dn0 $q type veth peer name dn1 $q");
+	net_run("for i in src0 src1 dn0 dn1; do ip link set $i up; done");
+	net_run("ethtool -K dn1 gro on >/dev/null && ip addr add 10.9.0.1/24 dev dn0");
+	net_run("ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev dn0");
+	net_run("ip neigh add 10.9.0.3 lladdr 02:00:00:00:00:03 dev dn0");
+	net_run("ip route add 10.8.0.0/16 via 10.9.0.2");
 	t.out = packet_socket("dn1");
 	open_datapath();
 	join_steady(false);
@@ -291,9 +270,8 @@ static int drop_network(void **state)
 {
 	datapath_destroy(t.dp);
 	t.dp = NULL;
-	close(t.in);
 	close(t.out);
-	sh("ip link del src0; ip link del dn0");
+	net_run("ip link del src0; ip link del dn0");
 	event_base_free(t.base);
 	return 0;
 }
@@ -349,8 +327,8 @@ static void next_hop_changes(void **state)
 
 	start_stream();
 	for (i = 0; i < 4; i++) {
-		sh(i % 2 ? "ip route replace 10.8.0.0/16 via 10.9.0.2"
-			 : "ip route replace 10.8.0.0/16 via 10.9.0.3");
+		net_run(i % 2 ? "ip route replace 10.8.0.0/16 via 10.9.0.2"
+			      : "ip route replace 10.8.0.0/16 via 10.9.0.3");
 		turn(400);
 	}
 	for (i = PORT_LARGE; i < STEADY; i++) /* to blocks of another endpoint, and back */
@@ -437,16 +415,15 @@ int main(void)
 		TEST(restarts),
 	};
 
-	if (geteuid()) {
+	int failed;
+
+	if (geteuid() || !net_enter()) {
 		puts("skip datapath_stream: needs root");
 		return 77;
 	}
-	if (unshare(CLONE_NEWNET)) {
-		perror("unshare");
-		return 99;
-	}
 	snprintf(t.instance, sizeof(t.instance), "test-stream-%d", getpid());
 	log_set_level(getenv("AMT_TEST_LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
-	sh("ip link set lo up");
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	net_leave();
+	return failed;
 }
