@@ -164,6 +164,26 @@ void shield_close(struct shield *s)
 	amt_xdp__destroy(s->xdp);
 }
 
+struct shield shield;
+
+int shield_setup_all(void **state)
+{
+	shield_open(&shield);
+	return 0;
+}
+
+int shield_setup(void **state)
+{
+	shield_reset(&shield);
+	return 0;
+}
+
+int shield_teardown_all(void **state)
+{
+	shield_close(&shield);
+	return 0;
+}
+
 uint64_t shield_counter(struct shield *s, enum amt_counter counter)
 {
 	uint64_t values[libbpf_num_possible_cpus()], sum = 0;

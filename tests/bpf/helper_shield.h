@@ -46,6 +46,12 @@ struct shield {
 	uint32_t out_length;
 };
 
+/* For cmocka: one for all tests of a program, as in the beginning for each. */
+extern struct shield shield;
+int shield_setup_all(void **state);
+int shield_setup(void **state);
+int shield_teardown_all(void **state);
+
 void shield_open(struct shield *s);
 void shield_close(struct shield *s);
 /* Maps, counters and policy as in the beginning. */

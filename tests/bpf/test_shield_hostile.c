@@ -12,14 +12,7 @@
 #include <amt/wire.h>
 #include <bpf/bpf.h>
 
-static struct shield s;
 static struct shield_frame f;
-
-static int reset(void **state)
-{
-	shield_reset(&s);
-	return 0;
-}
 
 /* ---- what is left to amtd ---- */
 
@@ -28,7 +21,7 @@ static void passes_with(const char *from, const char *what, uint32_t octet, uint
 	shield_request(&f, from, 0);
 	f.octets[octet] ^= change;
 	shield_checksums(&f);
-	shield_expect_pass(&s, &f, what);
+	shield_expect_pass(&shield, &f, what);
 }
 
 static void left_to_amtd(void **state)
@@ -49,32 +42,32 @@ static void left_to_amtd(void **state)
 		shield_request(&f, shield_outer[i], 0);
 		f.octets[udp] = f.octets[udp + 1] = 0;
 		shield_checksums(&f);
-		shield_expect_pass(&s, &f, "from port 0");
+		shield_expect_pass(&shield, &f, "from port 0");
 		shield_request(&f, shield_outer[i], 0);
 		f.octets[udp + 12] ^= 1;
-		shield_expect_pass(&s, &f, "damaged");
+		shield_expect_pass(&shield, &f, "damaged");
 		shield_request(&f, shield_outer[i], 0);
 		f.octets[udp + 5]--;
-		shield_expect_pass(&s, &f, "UDP length");
+		shield_expect_pass(&shield, &f, "UDP length");
 		shield_build(&f, shield_outer[i], PORT, i ? RELAY6 : RELAY4, longer,
 			     sizeof(longer));
-		shield_expect_pass(&s, &f, "odd length");
+		shield_expect_pass(&shield, &f, "odd length");
 	}
 	passes_with(GATEWAY4, "IPv4 options", 14, 0x03);
 	passes_with(GATEWAY4, "a fragment", 20, 0x20);
 	passes_with(GATEWAY4, "a later fragment", 21, 0x01);
 	shield_request(&f, GATEWAY4, 0);
 	f.octets[24] ^= 1;
-	shield_expect_pass(&s, &f, "IPv4 header checksum");
+	shield_expect_pass(&shield, &f, "IPv4 header checksum");
 	shield_request(&f, GATEWAY6, 0);
 	memset(f.octets + 60, 0, 2);
-	shield_expect_pass(&s, &f, "IPv6 without a checksum");
+	shield_expect_pass(&shield, &f, "IPv6 without a checksum");
 	memset(all_types, 0, sizeof(all_types));
 	for (unsigned int type = 0; type < 16; type++) {
 		all_types[type][0] = type;
 		shield_build(&f, GATEWAY4, PORT, RELAY4, all_types[type], 12);
 		if (type != AMT_UPDATE)
-			shield_expect_pass(&s, &f, "type or length");
+			shield_expect_pass(&shield, &f, "type or length");
 	}
 }
 
@@ -85,7 +78,7 @@ static void sources_that_the_stack_judges(void **state)
 
 	for (unsigned int i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
 		shield_request(&f, odd[i], 0);
-		shield_expect_pass(&s, &f, odd[i]);
+		shield_expect_pass(&shield, &f, odd[i]);
 	}
 }
 
@@ -98,18 +91,18 @@ static void addresses_of_this_host(void **state)
 	for (unsigned int i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
 		const struct amt_addr key = packet_address(own[i]);
 
-		bpf_map_update_elem(shield_map(&s, "shield_addresses"), &key, &none, 0);
+		bpf_map_update_elem(shield_map(&shield, "shield_addresses"), &key, &none, 0);
 		shield_request(&f, own[i], 0);
-		shield_expect_pass(&s, &f, own[i]);
+		shield_expect_pass(&shield, &f, own[i]);
 		shield_build(&f, i < 2 ? GATEWAY4 : GATEWAY6, PORT, own[i], "\3\0\0\0abcd", 8);
-		shield_expect_pass(&s, &f, own[i]);
+		shield_expect_pass(&shield, &f, own[i]);
 	}
 	for (unsigned int i = 0; i < 2; i++) {
 		shield_request(&f, i ? RELAY6 : RELAY4, 0);
-		shield_expect_pass(&s, &f, "from the relay itself");
+		shield_expect_pass(&shield, &f, "from the relay itself");
 		shield_request(&f, shield_outer[i], 0);
 		f.octets[6] |= 1;
-		shield_expect_pass(&s, &f, "from a group's MAC address");
+		shield_expect_pass(&shield, &f, "from a group's MAC address");
 	}
 }
 
@@ -119,7 +112,7 @@ static void vlan_tags(void **state)
 	memmove(f.octets + 16, f.octets + 12, f.length - 12);
 	memcpy(f.octets + 12, "\x81\x00\x00\x07", 4);
 	f.length += 4;
-	shield_expect_pass(&s, &f, "a VLAN tag");
+	shield_expect_pass(&shield, &f, "a VLAN tag");
 }
 
 /* No checksum on IPv4, and one that a sender on this host left to a device */
@@ -138,51 +131,51 @@ static void checksums_that_are_none(void **state)
 			sum = (sum & 0xffff) + (sum >> 16);
 		udp[6] = sum >> 8;
 		udp[7] = sum;
-		assert_int_equal(shield_run(&s, &f), XDP_TX);
-		shield_expect_query(&s, &f, shield_outer[i], false, false, false, false);
+		assert_int_equal(shield_run(&shield, &f), XDP_TX);
+		shield_expect_query(&shield, &f, shield_outer[i], false, false, false, false);
 	}
 	shield_request(&f, GATEWAY4, 0);
 	memset(f.octets + 40, 0, 2);
-	assert_int_equal(shield_run(&s, &f), XDP_TX);
-	shield_expect_query(&s, &f, GATEWAY4, false, false, false, false);
+	assert_int_equal(shield_run(&shield, &f), XDP_TX);
+	shield_expect_query(&shield, &f, GATEWAY4, false, false, false, false);
 }
 
 /* ---- what nobody may be sent ---- */
 
 static void rate_of_a_source(void **state)
 {
-	s.policy.limits.interval_ns = 3600000000000; /* one an hour, 9 more at once */
-	s.policy.limits.tolerance_ns = 9 * s.policy.limits.interval_ns;
-	shield_policy(&s);
+	shield.policy.limits.interval_ns = 3600000000000; /* one an hour, 9 more at once */
+	shield.policy.limits.tolerance_ns = 9 * shield.policy.limits.interval_ns;
+	shield_policy(&shield);
 	for (unsigned int i = 0; i < 30; i++) {
 		shield_request(&f, GATEWAY4, 0);
-		assert_int_equal(shield_run(&s, &f), i < 10 ? XDP_TX : XDP_DROP);
+		assert_int_equal(shield_run(&shield, &f), i < 10 ? XDP_TX : XDP_DROP);
 	}
 	shield_request(&f, GATEWAY6, 0);
-	assert_int_equal(shield_run(&s, &f), XDP_TX);
-	assert_int_equal(shield_counter(&s, AMT_COUNT_REQUEST_RATE_LIMITED), 20);
-	assert_int_equal(shield_counter(&s, AMT_COUNT_SHIELD_REFUSED), 20);
-	assert_int_equal(shield_counter(&s, AMT_COUNT_REQUEST_RECEIVED), 31);
+	assert_int_equal(shield_run(&shield, &f), XDP_TX);
+	assert_int_equal(shield_counter(&shield, AMT_COUNT_REQUEST_RATE_LIMITED), 20);
+	assert_int_equal(shield_counter(&shield, AMT_COUNT_SHIELD_REFUSED), 20);
+	assert_int_equal(shield_counter(&shield, AMT_COUNT_REQUEST_RECEIVED), 31);
 }
 
 /* Thousands behind one address (R-167) share its rate, by whatever port; nobody else's is touched.
  */
 static void rate_of_many_behind_one_address(void **state)
 {
-	s.policy.limits.interval_ns = 3600000000000;
-	s.policy.limits.tolerance_ns = 4999 * s.policy.limits.interval_ns;
-	shield_policy(&s);
+	shield.policy.limits.interval_ns = 3600000000000;
+	shield.policy.limits.tolerance_ns = 4999 * shield.policy.limits.interval_ns;
+	shield_policy(&shield);
 	for (unsigned int i = 0; i < 6000; i++) {
 		shield_build(&f, GATEWAY4, 1024 + i, RELAY4, "\3\0\0\0abcd", 8);
-		assert_int_equal(shield_run(&s, &f), i < 5000 ? XDP_TX : XDP_DROP);
+		assert_int_equal(shield_run(&shield, &f), i < 5000 ? XDP_TX : XDP_DROP);
 	}
 	shield_request(&f, "203.0.113.10", 0);
-	assert_int_equal(shield_run(&s, &f), XDP_TX);
+	assert_int_equal(shield_run(&shield, &f), XDP_TX);
 }
 
 static unsigned int entries(const char *map)
 {
-	int fd = shield_map(&s, map);
+	int fd = shield_map(&shield, map);
 	uint8_t key[64], next[64];
 	unsigned int n = 0;
 
@@ -197,18 +190,18 @@ static void flood_of_addresses(void **state)
 {
 	char from[32];
 
-	s.policy.limits.amplification = 1;
-	shield_policy(&s);
-	assert_int_equal(shield_run_update(&s, &f, GATEWAY4, 'c', false), XDP_PASS);
+	shield.policy.limits.amplification = 1;
+	shield_policy(&shield);
+	assert_int_equal(shield_run_update(&shield, &f, GATEWAY4, 'c', false), XDP_PASS);
 	for (unsigned int i = 0; i < 2 * AMT_SHIELD_SOURCES_MAX; i++) {
 		snprintf(from, sizeof(from), "100.%u.%u.%u", 64 + (i >> 16), i >> 8 & 255, i & 255);
 		shield_request(&f, from, AMT_REQUEST_P);
-		assert_int_equal(shield_run(&s, &f), XDP_DROP);
+		assert_int_equal(shield_run(&shield, &f), XDP_DROP);
 	}
 	assert_in_range(entries("shield_sources"), 1, AMT_SHIELD_SOURCES_MAX);
 	assert_int_equal(entries("shield_gateways"), 1);
 	shield_request(&f, GATEWAY4, AMT_REQUEST_P);
-	assert_int_equal(shield_run(&s, &f), XDP_TX);
+	assert_int_equal(shield_run(&shield, &f), XDP_TX);
 }
 
 /* In total, whatever it asks for, Ethernet's padding not counted */
@@ -217,10 +210,10 @@ static void amplification(void **state)
 	for (unsigned int bound = 1; bound <= 5; bound++) {
 		uint64_t in = 0, out = 0;
 
-		shield_reset(&s);
-		s.policy.limits.amplification = bound;
-		s.policy.flags |= AMT_SHIELD_G;
-		shield_policy(&s);
+		shield_reset(&shield);
+		shield.policy.limits.amplification = bound;
+		shield.policy.flags |= AMT_SHIELD_G;
+		shield_policy(&shield);
 		for (unsigned int i = 0; i < 200; i++) {
 			uint8_t discovery[8] = {AMT_DISCOVERY};
 
@@ -230,27 +223,28 @@ static void amplification(void **state)
 			else
 				shield_request(&f, GATEWAY4, i % 3);
 			in += f.octets[17];
-			if (shield_run(&s, &f) == XDP_TX)
-				out += s.out[17];
+			if (shield_run(&shield, &f) == XDP_TX)
+				out += shield.out[17];
 			assert_in_range(out, 0, in * bound);
 		}
 		assert_true(out > in * (bound < 3 ? bound : 2) - 200); /* all that is allowed */
 		if (bound >= 4)
-			assert_int_equal(shield_counter(&s, AMT_COUNT_AMPLIFICATION_LIMITED), 0);
+			assert_int_equal(shield_counter(&shield, AMT_COUNT_AMPLIFICATION_LIMITED),
+					 0);
 		else
-			assert_true(shield_counter(&s, AMT_COUNT_AMPLIFICATION_LIMITED) > 0);
+			assert_true(shield_counter(&shield, AMT_COUNT_AMPLIFICATION_LIMITED) > 0);
 	}
 }
 
 static void amplification_spares_who_proved_itself(void **state)
 {
-	s.policy.limits.amplification = 1;
-	shield_policy(&s);
+	shield.policy.limits.amplification = 1;
+	shield_policy(&shield);
 	shield_request(&f, GATEWAY4, AMT_REQUEST_P);
-	assert_int_equal(shield_run(&s, &f), XDP_DROP);
-	assert_int_equal(shield_run_update(&s, &f, GATEWAY4, 'c', false), XDP_PASS);
+	assert_int_equal(shield_run(&shield, &f), XDP_DROP);
+	assert_int_equal(shield_run_update(&shield, &f, GATEWAY4, 'c', false), XDP_PASS);
 	shield_request(&f, GATEWAY4, AMT_REQUEST_P);
-	assert_int_equal(shield_run(&s, &f), XDP_TX);
+	assert_int_equal(shield_run(&shield, &f), XDP_TX);
 }
 
 /* ---- hostile frames ---- */
@@ -272,8 +266,8 @@ static void truncated(void **state)
 			shield_update(&f, from, 'x', false, SHIELD_UNCHANGED);
 		full = f.payload + (kind < 4 ? 8 : 52);
 		for (f.length = 14; f.length < full; f.length++)
-			shield_expect_pass(&s, &f, "cut off");
-		assert_int_equal(shield_run(&s, &f), kind < 4 ? XDP_TX : XDP_DROP);
+			shield_expect_pass(&shield, &f, "cut off");
+		assert_int_equal(shield_run(&shield, &f), kind < 4 ? XDP_TX : XDP_DROP);
 	}
 }
 
@@ -298,38 +292,26 @@ static void mutated(void **state)
 		}
 		if (i & 4)
 			shield_checksums(&f);
-		switch (shield_run(&s, &f)) {
+		switch (shield_run(&shield, &f)) {
 		case XDP_TX:
 			answers++;
-			if (!shield_is_answer(&s, &f, &why))
+			if (!shield_is_answer(&shield, &f, &why))
 				fail_msg("mutation %u: %s", i, why);
 			break;
 		case XDP_PASS:
-			assert_memory_equal(s.out, f.octets, f.length);
+			assert_memory_equal(shield.out, f.octets, f.length);
 			break;
 		default:
-			assert_int_equal(shield_counter(&s, AMT_COUNT_SHIELD_BAD_MAC) > 0, 1);
+			assert_int_equal(shield_counter(&shield, AMT_COUNT_SHIELD_BAD_MAC) > 0, 1);
 		}
 	}
 	assert_true(answers > 100);
 }
 
-static int open_all(void **state)
-{
-	shield_open(&s);
-	return 0;
-}
-
-static int close_all(void **state)
-{
-	shield_close(&s);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup(name, reset)
+#define TEST(name) cmocka_unit_test_setup(name, shield_setup)
 		TEST(left_to_amtd),
 		TEST(sources_that_the_stack_judges),
 		TEST(addresses_of_this_host),
@@ -344,5 +326,5 @@ int main(void)
 		TEST(mutated),
 	};
 
-	return cmocka_run_group_tests(tests, open_all, close_all);
+	return cmocka_run_group_tests(tests, shield_setup_all, shield_teardown_all);
 }

@@ -11,51 +11,44 @@
 #include <amt/wire.h>
 #include "proto/response_mac.h"
 
-static struct shield s;
 static struct shield_frame f;
-
-static int reset(void **state)
-{
-	shield_reset(&s);
-	return 0;
-}
 
 static void updates(void **state)
 {
-	shield_secret(&s, 1, 'p', 1);
+	shield_secret(&shield, 1, 'p', 1);
 	for (unsigned int i = 0; i < 4; i++) {
-		assert_int_equal(shield_run_update(&s, &f, shield_outer[i & 1], 'c', i & 2),
+		assert_int_equal(shield_run_update(&shield, &f, shield_outer[i & 1], 'c', i & 2),
 				 XDP_PASS);
-		assert_int_equal(shield_run_update(&s, &f, shield_outer[i & 1], 'p', i & 2),
+		assert_int_equal(shield_run_update(&shield, &f, shield_outer[i & 1], 'p', i & 2),
 				 XDP_PASS);
-		assert_int_equal(shield_run_update(&s, &f, shield_outer[i & 1], 'x', i & 2),
+		assert_int_equal(shield_run_update(&shield, &f, shield_outer[i & 1], 'x', i & 2),
 				 XDP_DROP);
 		for (unsigned int bit = 0; bit < 8 * AMT_MAC_LEN; bit++) {
 			shield_update(&f, shield_outer[i & 1], 'c', i & 2, bit);
-			assert_int_equal(shield_run(&s, &f), XDP_DROP);
+			assert_int_equal(shield_run(&shield, &f), XDP_DROP);
 		}
 	}
-	assert_int_equal(shield_counter(&s, AMT_COUNT_SHIELD_AUTHENTIC), 8);
-	assert_int_equal(shield_counter(&s, AMT_COUNT_SHIELD_BAD_MAC), 4 * 49);
-	assert_int_equal(shield_counter(&s, AMT_COUNT_BAD_MAC), 4 * 49);
-	assert_int_equal(shield_counter(&s, AMT_COUNT_UPDATE_RECEIVED), 4 * 49);
+	assert_int_equal(shield_counter(&shield, AMT_COUNT_SHIELD_AUTHENTIC), 8);
+	assert_int_equal(shield_counter(&shield, AMT_COUNT_SHIELD_BAD_MAC), 4 * 49);
+	assert_int_equal(shield_counter(&shield, AMT_COUNT_BAD_MAC), 4 * 49);
+	assert_int_equal(shield_counter(&shield, AMT_COUNT_UPDATE_RECEIVED), 4 * 49);
 }
 
 /* Q-10: four octets of the MAC are enough where the configuration says so, under either secret, in
  * Updates and in Teardowns. */
 static void short_macs(void **state)
 {
-	shield_secret(&s, 1, 'p', 1);
-	s.policy.flags |= AMT_SHIELD_SHORT_MAC;
-	shield_policy(&s);
+	shield_secret(&shield, 1, 'p', 1);
+	shield.policy.flags |= AMT_SHIELD_SHORT_MAC;
+	shield_policy(&shield);
 	for (unsigned int i = 0; i < 8; i++)
 		for (unsigned int bit = 0; bit < 8 * AMT_MAC_LEN; bit++) {
 			bool wrong = bit < 8 * AMT_MAC_SHORT_LEN;
 
 			shield_update(&f, shield_outer[i & 1], i & 4 ? 'p' : 'c', i & 2, bit);
-			assert_int_equal(shield_run(&s, &f), wrong ? XDP_DROP : XDP_PASS);
+			assert_int_equal(shield_run(&shield, &f), wrong ? XDP_DROP : XDP_PASS);
 			shield_teardown(&f, shield_outer[i & 1], i & 4 ? 'p' : 'c', i & 2, bit);
-			assert_int_equal(shield_run(&s, &f), wrong ? XDP_DROP : XDP_PASS);
+			assert_int_equal(shield_run(&shield, &f), wrong ? XDP_DROP : XDP_PASS);
 		}
 }
 
@@ -78,59 +71,59 @@ static void updates_of_somebody_else(void **state)
 			f.octets[octet] ^= 1 << bit % 8;
 			shield_checksums(&f);
 			/* some sources are the stack's: it has no socket's answer for them */
-			if (shield_run(&s, &f) == XDP_PASS)
+			if (shield_run(&shield, &f) == XDP_PASS)
 				assert_in_range(octet, at, at + 1);
 		}
 	}
-	assert_int_equal(shield_counter(&s, AMT_COUNT_SHIELD_AUTHENTIC), 0);
+	assert_int_equal(shield_counter(&shield, AMT_COUNT_SHIELD_AUTHENTIC), 0);
 }
 
 /* until some time after its successor was made */
 static void previous_secret_ends(void **state)
 {
-	shield_secret(&s, 1, 'p', 1);
-	assert_int_equal(shield_run_update(&s, &f, GATEWAY4, 'p', true), XDP_PASS);
-	shield_secret(&s, 0, 'c', 1000);
-	s.policy.previous_ns = 0;
-	s.policy.flags = 0;
-	shield_policy(&s);
-	assert_int_equal(shield_run_update(&s, &f, GATEWAY4, 'p', true), XDP_DROP);
-	assert_int_equal(shield_run_update(&s, &f, GATEWAY4, 'c', true), XDP_PASS);
-	s.policy.previous_ns = UINT64_MAX / 2;
-	shield_policy(&s);
-	assert_int_equal(shield_run_update(&s, &f, GATEWAY4, 'p', true), XDP_PASS);
-	shield_secret(&s, 1, 'p', 0); /* cleared */
-	assert_int_equal(shield_run_update(&s, &f, GATEWAY4, 'p', true), XDP_DROP);
+	shield_secret(&shield, 1, 'p', 1);
+	assert_int_equal(shield_run_update(&shield, &f, GATEWAY4, 'p', true), XDP_PASS);
+	shield_secret(&shield, 0, 'c', 1000);
+	shield.policy.previous_ns = 0;
+	shield.policy.flags = 0;
+	shield_policy(&shield);
+	assert_int_equal(shield_run_update(&shield, &f, GATEWAY4, 'p', true), XDP_DROP);
+	assert_int_equal(shield_run_update(&shield, &f, GATEWAY4, 'c', true), XDP_PASS);
+	shield.policy.previous_ns = UINT64_MAX / 2;
+	shield_policy(&shield);
+	assert_int_equal(shield_run_update(&shield, &f, GATEWAY4, 'p', true), XDP_PASS);
+	shield_secret(&shield, 1, 'p', 0); /* cleared */
+	assert_int_equal(shield_run_update(&shield, &f, GATEWAY4, 'p', true), XDP_DROP);
 }
 
 /* An empty slot has a known key. */
 static void no_secret_matches_nothing(void **state)
 {
-	shield_secret(&s, 0, '\0', 0);
-	assert_int_equal(shield_run_update(&s, &f, GATEWAY4, '\0', false), XDP_DROP);
+	shield_secret(&shield, 0, '\0', 0);
+	assert_int_equal(shield_run_update(&shield, &f, GATEWAY4, '\0', false), XDP_DROP);
 	shield_request(&f, GATEWAY4, 0);
-	assert_int_equal(shield_run(&s, &f), XDP_PASS);
+	assert_int_equal(shield_run(&shield, &f), XDP_PASS);
 }
 
 /* what was right once goes through again for one GMI, from that very endpoint */
 static void repeated_updates(void **state)
 {
-	assert_int_equal(shield_run_update(&s, &f, GATEWAY4, 'c', false), XDP_PASS);
-	shield_secret(&s, 0, 'd', 1);
-	assert_int_equal(shield_run_update(&s, &f, GATEWAY4, 'c', false), XDP_PASS);
-	assert_int_equal(shield_run_update(&s, &f, GATEWAY4, 'c', true),
+	assert_int_equal(shield_run_update(&shield, &f, GATEWAY4, 'c', false), XDP_PASS);
+	shield_secret(&shield, 0, 'd', 1);
+	assert_int_equal(shield_run_update(&shield, &f, GATEWAY4, 'c', false), XDP_PASS);
+	assert_int_equal(shield_run_update(&shield, &f, GATEWAY4, 'c', true),
 			 XDP_DROP); /* another MAC */
-	assert_int_equal(shield_run_update(&s, &f, GATEWAY6, 'c', false), XDP_DROP);
-	s.policy.flags &= ~AMT_SHIELD_REPEATED;
-	shield_policy(&s);
-	assert_int_equal(shield_run_update(&s, &f, GATEWAY4, 'c', false), XDP_DROP);
-	s.policy.flags |= AMT_SHIELD_REPEATED;
-	s.policy.proven_ns = 0;
-	shield_policy(&s);
-	assert_int_equal(shield_run_update(&s, &f, GATEWAY4, 'd', false),
+	assert_int_equal(shield_run_update(&shield, &f, GATEWAY6, 'c', false), XDP_DROP);
+	shield.policy.flags &= ~AMT_SHIELD_REPEATED;
+	shield_policy(&shield);
+	assert_int_equal(shield_run_update(&shield, &f, GATEWAY4, 'c', false), XDP_DROP);
+	shield.policy.flags |= AMT_SHIELD_REPEATED;
+	shield.policy.proven_ns = 0;
+	shield_policy(&shield);
+	assert_int_equal(shield_run_update(&shield, &f, GATEWAY4, 'd', false),
 			 XDP_PASS); /* its time is over at once */
-	shield_secret(&s, 0, 'e', 1);
-	assert_int_equal(shield_run_update(&s, &f, GATEWAY4, 'd', false), XDP_DROP);
+	shield_secret(&shield, 0, 'e', 1);
+	assert_int_equal(shield_run_update(&shield, &f, GATEWAY4, 'd', false), XDP_DROP);
 }
 
 /* Over its own fields, wherever it comes from */
@@ -145,33 +138,21 @@ static void teardowns(void **state)
 
 		response_mac(&secret, &msg.gateway, SHIELD_NONCE, i & 2, msg.mac);
 		shield_message(&f, shield_outer[i >> 2], &msg);
-		assert_int_equal(shield_run(&s, &f), XDP_PASS);
+		assert_int_equal(shield_run(&shield, &f), XDP_PASS);
 		msg.gateway.port ^= 1;
 		shield_message(&f, shield_outer[i >> 2], &msg);
-		assert_int_equal(shield_run(&s, &f), XDP_DROP);
+		assert_int_equal(shield_run(&shield, &f), XDP_DROP);
 	}
-	assert_int_equal(shield_counter(&s, AMT_COUNT_SHIELD_AUTHENTIC), 8);
-	assert_int_equal(shield_counter(&s, AMT_COUNT_TEARDOWN_BAD_MAC), 8);
-	assert_int_equal(shield_counter(&s, AMT_COUNT_TEARDOWN_RECEIVED), 8);
-	assert_int_equal(shield_counter(&s, AMT_COUNT_SHIELD_BAD_MAC), 8);
-}
-
-static int open_all(void **state)
-{
-	shield_open(&s);
-	return 0;
-}
-
-static int close_all(void **state)
-{
-	shield_close(&s);
-	return 0;
+	assert_int_equal(shield_counter(&shield, AMT_COUNT_SHIELD_AUTHENTIC), 8);
+	assert_int_equal(shield_counter(&shield, AMT_COUNT_TEARDOWN_BAD_MAC), 8);
+	assert_int_equal(shield_counter(&shield, AMT_COUNT_TEARDOWN_RECEIVED), 8);
+	assert_int_equal(shield_counter(&shield, AMT_COUNT_SHIELD_BAD_MAC), 8);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup(name, reset)
+#define TEST(name) cmocka_unit_test_setup(name, shield_setup)
 		TEST(updates),
 		TEST(short_macs),
 		TEST(updates_of_somebody_else),
@@ -181,5 +162,5 @@ int main(void)
 		TEST(teardowns),
 	};
 
-	return cmocka_run_group_tests(tests, open_all, close_all);
+	return cmocka_run_group_tests(tests, shield_setup_all, shield_teardown_all);
 }

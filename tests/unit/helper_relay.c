@@ -241,6 +241,18 @@ void world_free(struct world *w)
 	free(w);
 }
 
+int world_setup(void **state)
+{
+	*state = world_new();
+	return 0;
+}
+
+int world_teardown(void **state)
+{
+	world_free(*state);
+	return 0;
+}
+
 void world_receive(struct world *w, const struct amt_sockaddr *local,
 		   const struct amt_sockaddr *peer, const void *buf, size_t len)
 {

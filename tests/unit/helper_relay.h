@@ -64,6 +64,9 @@ void world_start(struct world *w);
 /* A new engine in the same world, as after a restart. */
 void world_restart(struct world *w);
 void world_free(struct world *w);
+/* For cmocka: a world as the test's state. */
+int world_setup(void **state);
+int world_teardown(void **state);
 
 void world_receive(struct world *w, const struct amt_sockaddr *local,
 		   const struct amt_sockaddr *peer, const void *buf, size_t len);

@@ -16,12 +16,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
 struct expected {
 	uint32_t tunnel;
 	const char *group;
@@ -323,7 +317,7 @@ static void restoring_twice_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
 		TEST(wishes_follow_from_sets),
 		TEST(forwarding_is_the_same_after_a_restart),
 		TEST(restored_tunnels_live_on),

@@ -8,18 +8,6 @@
 #include "proto/merge.h"
 #include "proto/query.h"
 
-static int setup(void **state)
-{
-	*state = world_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
 static void discover(struct world *w, const char *from, const char *to, struct amt_message *answer)
 {
 	const struct amt_message discovery = {.type = AMT_DISCOVERY, .nonce = 0xdeadbeef};
@@ -387,7 +375,7 @@ static void tunnels_can_be_looked_at(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 		TEST(discovery_of_either_family),
 		TEST(discovery_with_nonce_zero_is_answered_and_counted),
 		TEST(request_is_answered_in_all_combinations),

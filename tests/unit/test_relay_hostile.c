@@ -20,12 +20,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
 static double cpu_seconds(void)
 {
 	struct timespec ts;
@@ -255,7 +249,7 @@ static void cost_of_an_update(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
 		TEST(request_flood_keeps_nothing),
 		TEST(update_flood_keeps_nothing),
 		TEST(mutated_messages_then_normal_service),

@@ -8,18 +8,6 @@
 #include <string.h>
 #include "relay/ratelimit.h"
 
-static int setup(void **state)
-{
-	*state = world_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
 /* A gateway with a tunnel, or one that did not get it. */
 static struct fake_gateway join(struct world *w, const char *addr, uint16_t port)
 {
@@ -370,7 +358,7 @@ static void rate_limit_under_forged_addresses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 		TEST(tunnels),
 		TEST(tunnels_of_one_address),
 		TEST(groups_of_one_tunnel),

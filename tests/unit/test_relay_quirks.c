@@ -8,18 +8,6 @@
 #include "base/checksum.h"
 #include "proto/query.h"
 
-static int setup(void **state)
-{
-	*state = world_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
 static const struct amt_message *ask(struct fake_gateway *g, const void *buf, size_t len)
 {
 	unsigned int before = g->w->nsent;
@@ -340,7 +328,7 @@ static void q14_linux_gateway_keeps_its_tunnel_at_the_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 		TEST(q1_vlc_request_of_nine_octets),
 		TEST(q2_vlc_query_is_48_octets),
 		TEST(q3_vlc_report_without_router_alert),

@@ -6,18 +6,6 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-static int setup(void **state)
-{
-	*state = world_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
 static struct fake_gateway joined(struct world *w, const char *addr, uint16_t port,
 				  const char *relay)
 {
@@ -209,7 +197,7 @@ static void a_gateway_may_come_back_while_it_ends(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 		TEST(ends_the_tunnel_at_once),
 		TEST(is_ignored_when_switched_off),
 		TEST(works_after_rebinding),

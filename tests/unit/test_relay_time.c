@@ -8,18 +8,6 @@
 #include <string.h>
 #include "relay/deadlines.h"
 
-static int setup(void **state)
-{
-	*state = world_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
 static struct fake_gateway asking(struct world *w, uint16_t port)
 {
 	struct fake_gateway g = fake_at(w, GATEWAY4, port, RELAY4);
@@ -334,7 +322,7 @@ static void deadlines_come_in_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 		TEST(tunnels_expire),
 		TEST(subscriptions_expire_one_by_one),
 		TEST(refreshed_tunnels_live_on),

@@ -192,18 +192,6 @@ static void survives_noise(void **state)
 
 /* ---- a run of them ---- */
 
-static int setup(void **state)
-{
-	*state = world_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
 static struct fake_gateway joined(struct world *w, uint16_t port)
 {
 	struct fake_gateway g = fake_at(w, GATEWAY4, port, RELAY4);
@@ -333,11 +321,13 @@ int main(void)
 		cmocka_unit_test(every_code_counts_but_too_big),
 		cmocka_unit_test(refuses_what_quotes_nothing_of_ours),
 		cmocka_unit_test(survives_noise),
-		cmocka_unit_test_setup_teardown(so_many_in_a_row_end_the_tunnel, setup, teardown),
-		cmocka_unit_test_setup_teardown(all_of_a_second_count_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_update_begins_anew, setup, teardown),
-		cmocka_unit_test_setup_teardown(zero_is_no_limit, setup, teardown),
-		cmocka_unit_test_setup_teardown(of_no_tunnel, setup, teardown),
+		cmocka_unit_test_setup_teardown(so_many_in_a_row_end_the_tunnel, world_setup,
+						world_teardown),
+		cmocka_unit_test_setup_teardown(all_of_a_second_count_once, world_setup,
+						world_teardown),
+		cmocka_unit_test_setup_teardown(an_update_begins_anew, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(zero_is_no_limit, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(of_no_tunnel, world_setup, world_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
