@@ -82,10 +82,10 @@ test: ## unit, BPF and end-to-end tests, with sanitizers; ONLY='pattern ...' cho
 	@$(MAKE) -j"$$(nproc)" --no-print-directory programs $(E2E)
 	@AMT_TEST_SHIELD=$(or $(SHIELD),on) tests/run build/asan $(ONLY)
 
-test-vm: ## BPF, paths, the kernel's own AMT driver on Debian's kernels; KERNELS="6.1 6.12 7" chooses
+test-vm: ## what depends on the kernel, on Debian's kernels; KERNELS="6.1 6.12 7" chooses, PLAN=full is more
 	@scripts/setup vm
-	@$(MAKE) --no-print-directory programs tests
-	@tests/vm/run '$(or $(KERNELS),6.1 6.12 7)' $(ONLY)
+	@$(MAKE) -j"$$(nproc)" --no-print-directory programs tests
+	@tests/vm/run $(or $(PLAN),$(if $(ONLY),full,short)) '$(or $(KERNELS),6.1 6.12 7)' $(ONLY)
 
 bench: ## measure, as ratios in one run; JSON=FILE writes the figures, PLOT=FILE a PNG, SECTIONS='name ...' chooses
 	@scripts/setup $(if $(PLOT),bench,test)

@@ -4,6 +4,8 @@
 # what was recorded. AMT_DRIVER is the module, as `scripts/vm module` builds it; AMT_VM_LONG=1 makes
 # the long streams ten minutes instead of one.
 source "$(dirname "${BASH_SOURCE[0]}")/../e2e/lib.sh"
+# shellcheck source=plan.sh
+source "$(dirname "${BASH_SOURCE[0]}")/plan.sh"
 # shellcheck source=driver.sh
 source "$(dirname "${BASH_SOURCE[0]}")/driver.sh"
 

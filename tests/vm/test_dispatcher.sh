@@ -26,10 +26,11 @@ expect_programs() { # expect_programs NAMES
 	[ "$names" = "$1" ] || fail "on up0: '$names' instead of '$1': $(on relay xdp-loader status up0)"
 }
 
-# A kernel without freplace has no dispatcher: nothing to share.
-dispatcher_needed() {
+# A kernel without freplace has no dispatcher: nothing to share. Since 6.12, kernels refuse a program
+# that changes packets in place of a function that does not, as those of libxdp 1.3's dispatcher are.
+dispatcher_needed() { # with ours alone on up0
 	on relay xdp-loader status up0 | grep -q xdp_dispatcher && return
-	skip "this kernel has no freplace, which libxdp's dispatcher is made of"
+	skip "libxdp's dispatcher does not take our program on this kernel"
 }
 
 # Copies of what the other program passes on, and none of what it drops.
@@ -57,8 +58,10 @@ other_unload() {
 # It was there first; ours comes, is made anew, and goes.
 beside_an_earlier_one() {
 	trap other_unload EXIT
-	other_load
+	relay_start "$(relay_conf 'mode = xdp')"
 	dispatcher_needed
+	relay_stop
+	other_load
 	relay_start "$(relay_conf 'mode = xdp')"
 	expect_programs 'amt_ingress xdpfilt_alw_all'
 	both_run

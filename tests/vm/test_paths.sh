@@ -3,6 +3,8 @@
 # Every packet path of this kernel once, end to end, adoption, the gateway. Short: a guest without
 # KVM is slow.
 source "$(dirname "$0")/../e2e/lib.sh"
+# shellcheck source=plan.sh
+source "$(dirname "$0")/plan.sh"
 topology
 
 # Before Linux 6.3 nobody says whether a veth takes XDP frames: `mode = xdp` does.
@@ -28,11 +30,12 @@ stream_pass() { # stream_pass PATH OUTER CHANNEL GATEWAYS: 60 packets to each
 	datapath_clean
 }
 
-# amtd goes, by a signal or without a word, and the next one adopts what flows.
+# amtd goes, by a signal or without a word, and the next one adopts what flows. The gateways stay
+# when the stream ends, which may be before a slow guest's next amtd has been looked at.
 restart() { # restart SIGNAL
 	local sender
 	relay_start "$(relay_conf 'mode = xdp')"
-	gateways_start g 4 -r "$relay4" -n 4 -S 10.2.1.1 --in-order --expect 400 "$channel4"
+	gateways_start g 4 -r "$relay4" -n 4 -S 10.2.1.1 --in-order "$channel4"
 	send -g 232.1.1.1 -n 400 -r 400k &
 	sender=$!
 	kill "-$1" "$relay_pid"
@@ -41,7 +44,8 @@ restart() { # restart SIGNAL
 	status_is .adopted || fail "not adopted"
 	expect_path 232.1.1.1 'xdp*'
 	wait "$sender"
-	gateways_good g
+	copies_rest
+	gateways_have g 1 400
 }
 
 # Our gateway behind our relay: what a program on amt0 gets is the file.
@@ -67,13 +71,14 @@ gateway() { # gateway MODE
 }
 
 run_case "XDP: IPv4 over IPv4" stream xdp 4 4 2 'mode = xdp'
-run_case "XDP: IPv6 over IPv6" stream 'xdp*' 6 6 4 'mode = xdp'
-run_case "XDP: IPv4 over IPv6" stream 'xdp*' 6 4 4 'mode = xdp'
 run_case "XDP: 100 gateways" stream xdp-recirculated 4 4 100 'mode = xdp'
-run_case "TC: IPv4 over IPv4" stream tc 4 4 4 'mode = tc'
 run_case "TC: IPv6 over IPv6, 40 gateways" stream tc 6 6 40 'mode = tc'
-run_case "restart: amtd ends and is adopted, nothing is lost" restart TERM
 run_case "restart: amtd is killed and is adopted, nothing is lost" restart KILL
 run_case "gateway, XDP: the octets of a file" gateway xdp
+full_only
+run_case "XDP: IPv6 over IPv6" stream 'xdp*' 6 6 4 'mode = xdp'
+run_case "XDP: IPv4 over IPv6" stream 'xdp*' 6 4 4 'mode = xdp'
+run_case "TC: IPv4 over IPv4" stream tc 4 4 4 'mode = tc'
+run_case "restart: amtd ends and is adopted, nothing is lost" restart TERM
 run_case "gateway, TC: the octets of a file" gateway tc
 finish
