@@ -155,10 +155,23 @@ detaches() {
 	[ ! -e "/sys/fs/bpf/amt/$net_id-gw" ] || fail "pins are left"
 }
 
+# The relay is there, and sends nothing of this group: verify_fails COMMAND...
+verify_fails() {
+	local status=0
+	"$@" >"$net_dir/said" || status=$?
+	expect "status of $*" $status -eq 1
+	grep -qx "failed relay $relay6 joined, but no data after 1 s" "$net_dir/said" ||
+		fail "$*: $(cat "$net_dir/said")"
+	{ "$@" --json || true; } | jq -e '.state == "up" and (.ok | not)' >/dev/null || fail "$* --json"
+}
+
 verifies() {
 	relays_up
 	gateway_up $relay6
-	expect_fail 1 gctl verify --source $source4 --group 232.9.9.9 --timeout 1
+	# the same words, whoever asks the relay
+	verify_fails gctl verify --source $source4 --group 232.9.9.9 --timeout 1
+	verify_fails on gw "$build/amt-ctl" verify --source $source4 --group 232.9.9.9 --timeout 1 \
+		--relay $relay6
 	stream -g $ssm4 -g $ssm6 -n 0 -r 1M &
 	gctl verify --source $source4 --group $ssm4 >"$net_dir/said" || fail "$(cat "$net_dir/said")"
 	grep -E "^ok relay $relay6 first packet after [0-9]+ ms, [0-9]+ packets, loss unknown" \

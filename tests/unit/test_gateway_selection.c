@@ -381,6 +381,25 @@ static void puts_up_with_some_icmp(void **state)
 	house_free(h);
 }
 
+/* What a configuration or an attach names. */
+static void texts_become_candidates(void **state)
+{
+	struct gateway_candidate to[GATEWAY_CANDIDATES_OF_ONE];
+	char buf[AMT_ADDR_STRLEN];
+
+	assert_int_equal(gateway_candidates_of("192.0.2.1", to), 1);
+	assert_int_equal(to[0].kind, CANDIDATE_ADDRESS);
+	assert_string_equal(addr_print(&to[0].addr, buf), "192.0.2.1");
+	assert_int_equal(gateway_candidates_of("relay.example.net", to), 1);
+	assert_int_equal(to[0].kind, CANDIDATE_NAME);
+	assert_string_equal(to[0].name, "relay.example.net");
+	assert_int_equal(gateway_candidates_of("anycast", to), 2);
+	assert_int_equal(to[0].kind, CANDIDATE_ANYCAST);
+	assert_string_equal(addr_print(&to[0].addr, buf), "192.52.193.1");
+	assert_int_equal(to[1].kind, CANDIDATE_ANYCAST);
+	assert_string_equal(addr_print(&to[1].addr, buf), "2001:3::1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -395,6 +414,7 @@ int main(void)
 		cmocka_unit_test(leaves_a_relay_without_data),
 		cmocka_unit_test(returns_to_the_relay_when_no_other_answers),
 		cmocka_unit_test(puts_up_with_some_icmp),
+		cmocka_unit_test(texts_become_candidates),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,16 +24,7 @@ static json_t *known_addr(const struct amt_sockaddr *sa)
 
 static const char *state_name(const struct gateway_service_status *status, bool running)
 {
-	static const char *const names[] = {
-		[GATEWAY_IDLE] = "waiting",
-		[GATEWAY_RESOLVING] = "resolving",
-		[GATEWAY_DISCOVERY] = "discovery",
-		[GATEWAY_REQUEST] = "request",
-		[GATEWAY_UP] = "up",
-		[GATEWAY_STOPPED] = "stopped",
-	};
-
-	return running ? names[status->engine.state] : "detached";
+	return running ? gateway_state_name(status->engine.state) : "detached";
 }
 
 static json_t *nat_json(enum gateway_service_nat nat)

@@ -2,12 +2,31 @@
 #include "control/verify.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include "base/clock.h"
 #include "gateway/probe.h"
 
 #define STEP_NS	 100000000
 #define WATCH_MS 1000 /* from the first packet on */
+
+/* Why nothing came, as far as it is known. */
+static const char *reason(const char *state)
+{
+	static const struct {
+		const char *state, *reason;
+	} all[] = {
+		{"waiting", "no relay answers"}, {"resolving", "its name is not resolved"},
+		{"discovery", "no answer"},	 {"request", "no Membership Query"},
+		{"up", "joined, but no data"},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (strcmp(state, all[i].state) == 0)
+			return all[i].reason;
+	return state;
+}
 
 /* One line for people, one object for programs; both say the same. */
 static int conclude(json_t *answer, bool json)
@@ -24,7 +43,8 @@ static int conclude(json_t *answer, bool json)
 		putchar('\n');
 	} else if (!packets) {
 		printf("failed relay %s %s after %.0f s\n", relay ? relay : "-",
-		       state ? state : "-", json_number_value(json_object_get(answer, "elapsed")));
+		       state ? reason(state) : "-",
+		       json_number_value(json_object_get(answer, "elapsed")));
 	} else {
 		printf("ok relay %s first packet after %.0f ms, %lld packets, ",
 		       relay ? relay : "-", first * 1000, (long long)packets);
@@ -117,7 +137,7 @@ int verify_relay(const struct arguments *arguments, bool json)
 		json_pack("{so ss sf so sI sI so}", "relay",
 			  addr_is_any(&result.relay) ? json_string(options.relay)
 						     : json_string(addr_print(&result.relay, buf)),
-			  "state", result.state, "elapsed",
+			  "state", gateway_state_name(result.state), "elapsed",
 			  (double)(result.ended_ns - result.started_ns) / NSEC_PER_SEC,
 			  "first_packet",
 			  arrival->first_ns

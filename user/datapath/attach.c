@@ -190,7 +190,7 @@ int datapath_detach(struct datapath *dp, const char *name, struct error *err)
 	struct interface *interface = interface_by_name(dp, name);
 
 	if (!interface)
-		return error_set(err, -ENODEV, "%s is not attached", name);
+		return error_set(err, -ENODEV, "%s is not attached; what is: amt-ctl status", name);
 	interface->flags &= ~INTERFACE_ROLES; /* first no copies to it, then no programs on it */
 	tunnels_reroute(dp);
 	interface_take_down(dp, interface);

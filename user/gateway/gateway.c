@@ -225,6 +225,20 @@ void gateway_shutdown(struct gateway *g, uint64_t now)
 
 /* ---- for control ---- */
 
+const char *gateway_state_name(enum gateway_state state)
+{
+	static const char *const names[] = {
+		[GATEWAY_IDLE] = "waiting",
+		[GATEWAY_RESOLVING] = "resolving",
+		[GATEWAY_DISCOVERY] = "discovery",
+		[GATEWAY_REQUEST] = "request",
+		[GATEWAY_UP] = "up",
+		[GATEWAY_STOPPED] = "stopped",
+	};
+
+	return names[state];
+}
+
 void gateway_status(const struct gateway *g, struct gateway_status *out)
 {
 	const struct link *link = &g->link;

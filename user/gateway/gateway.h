@@ -57,6 +57,11 @@ struct gateway_options {
 	unsigned int ncandidates;		    /* default: the two anycast addresses */
 };
 
+/* What a text of the configuration stands for: one, or for "anycast" the two addresses. Returns how
+ * many. */
+#define GATEWAY_CANDIDATES_OF_ONE 2
+unsigned int gateway_candidates_of(const char *text,
+				   struct gateway_candidate to[GATEWAY_CANDIDATES_OF_ONE]);
 void gateway_options_default(struct gateway_options *options);
 
 /* A relay that we hold a tunnel with, as the packet path needs it. */
@@ -148,6 +153,9 @@ enum gateway_state {
 	GATEWAY_UP,	   /* a Query was received */
 	GATEWAY_STOPPED,   /* after gateway_shutdown() */
 };
+/* In one word. */
+const char *gateway_state_name(enum gateway_state state);
+
 struct gateway_status {
 	enum gateway_state state;
 	struct amt_sockaddr relay;    /* asked or in use; address any: none */

@@ -23,7 +23,8 @@ struct probe {
 	struct port *port;
 	struct names *names;
 	struct gateway *gateway;
-	struct gateway_candidate candidate;
+	struct gateway_candidate candidates[GATEWAY_CANDIDATES_OF_ONE];
+	unsigned int ncandidates;
 	struct amt_sockaddr relay;
 	bool asked;	 /* a query wants its report */
 	bool unresolved; /* the name could not even be asked for */
@@ -139,18 +140,10 @@ static bool is_over(const struct probe *probe, uint64_t now)
 
 static void leave(struct probe *probe, uint64_t now)
 {
-	static const char *const states[] = {
-		[GATEWAY_IDLE] = "no relay answers",
-		[GATEWAY_RESOLVING] = "its name is not resolved",
-		[GATEWAY_DISCOVERY] = "no answer",
-		[GATEWAY_REQUEST] = "no Membership Query",
-		[GATEWAY_UP] = "joined, but no data",
-		[GATEWAY_STOPPED] = "stopped",
-	};
 	struct gateway_status status;
 
 	gateway_status(probe->gateway, &status);
-	probe->result->state = probe->result->arrival.packets ? "receives" : states[status.state];
+	probe->result->state = status.state;
 	probe->result->ended_ns = now;
 	probe->leaving = true;
 	gateway_shutdown(probe->gateway, now);
@@ -188,8 +181,8 @@ static int open_engine(struct probe *probe, struct error *err)
 	struct gateway_options options;
 
 	gateway_options_default(&options);
-	options.candidates = &probe->candidate;
-	options.ncandidates = 1;
+	options.candidates = probe->candidates;
+	options.ncandidates = probe->ncandidates;
 	options.data_timeout = 0;
 	options.ipv4_groups = addr_is_ipv4(&probe->options.group);
 	options.ipv6_groups = !options.ipv4_groups;
@@ -244,14 +237,9 @@ int probe_run(const struct probe_options *options, struct probe_result *out, str
 
 	memset(out, 0, sizeof(*out));
 	out->started_ns = clock_now();
-	out->state = "";
 	out->arrival.source = options->source;
 	out->arrival.group = options->group;
-	probe.candidate.kind = CANDIDATE_ADDRESS;
-	if (addr_parse(options->relay, &probe.candidate.addr)) {
-		probe.candidate.kind = CANDIDATE_NAME;
-		strncpy(probe.candidate.name, options->relay, sizeof(probe.candidate.name) - 1);
-	}
+	probe.ncandidates = gateway_candidates_of(options->relay, probe.candidates);
 	rc = probe_open(&probe, err);
 	if (!rc)
 		event_base_dispatch(probe.base);

@@ -9,16 +9,17 @@
 #include "base/addr.h"
 #include "base/error.h"
 #include "gateway/arrival.h"
+#include "gateway/gateway.h"
 
 struct probe_options {
-	const char *relay; /* address or name */
+	const char *relay; /* address, name, or "anycast" */
 	struct amt_addr source, group;
 	unsigned int timeout_s; /* until the first packet */
 	unsigned int watch_ms;	/* from there on */
 };
 struct probe_result {
-	struct amt_addr relay; /* any: none has answered */
-	const char *state;     /* how far it came */
+	struct amt_addr relay;	  /* any: none has answered */
+	enum gateway_state state; /* how far it came */
 	uint64_t started_ns, ended_ns;
 	struct arrival arrival;
 };

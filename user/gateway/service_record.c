@@ -84,29 +84,16 @@ int service_record_set_relays(struct gateway_service *service, const char *const
 
 /* ---- candidates ---- */
 
-/* One text becomes one candidate, or for "anycast" the engine's two. */
 static int candidates_add(struct gateway_service *service, const char *text)
 {
 	unsigned int n = service->ncandidates;
-	struct gateway_candidate *grown, *to;
-	struct gateway_options defaults;
+	struct gateway_candidate *grown;
 
-	grown = reallocarray(service->candidates, n + 2, sizeof(*grown));
+	grown = reallocarray(service->candidates, n + GATEWAY_CANDIDATES_OF_ONE, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
 	service->candidates = grown;
-	to = grown + n;
-	if (strcmp(text, "anycast") == 0) {
-		gateway_options_default(&defaults);
-		memcpy(to, defaults.candidates, 2 * sizeof(*to));
-		service->ncandidates += 2;
-		return 0;
-	}
-	memset(to, 0, sizeof(*to));
-	to->kind = addr_parse(text, &to->addr) ? CANDIDATE_NAME : CANDIDATE_ADDRESS;
-	if (to->kind == CANDIDATE_NAME)
-		strncpy(to->name, text, sizeof(to->name) - 1);
-	service->ncandidates++;
+	service->ncandidates += gateway_candidates_of(text, grown + n);
 	return 0;
 }
 
