@@ -54,7 +54,7 @@ TEST_HELPERS = $(patsubst %.c,$(O)/%.o,$(wildcard tests/$(1)/helper_*.c))
 # of another folder: plays with the relay engine as the unit tests do
 HELPERS_test_shield_agrees := $(O)/tests/unit/helper_relay.o $(O)/tests/unit/helper_bytes.o
 
-.PHONY: all help programs tests setup run test test-vm bench check format fuzz clean install uninstall
+.PHONY: all help programs tests setup run test test-vm bench bench-vm check format fuzz clean install uninstall
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -93,6 +93,11 @@ bench: ## measure, as ratios in one run; JSON=FILE writes the figures, PLOT=FILE
 	@tests/bench/run $(if $(JSON),--json '$(JSON)') $(if $(PLOT),--plot '$(PLOT)') \
 		$(if $(SECTIONS),--sections '$(SECTIONS)') \
 		$(BENCH_FLAGS)
+
+bench-vm: ## instructions a copy next to the Linux kernel's own AMT driver, in a guest; JSON=FILE writes them down
+	@scripts/setup vm
+	@$(MAKE) -j"$$(nproc)" --no-print-directory programs $(BENCH)
+	@tests/vm/bench $(if $(JSON),--json '$(JSON)')
 
 check: ## format, shellcheck, cppcheck, man pages, systemd unit
 	@scripts/setup check

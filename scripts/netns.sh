@@ -140,8 +140,9 @@ net_end() {
 	exit "$status"
 }
 
+# AMT_TEST_SLOW: how many times as long, on a machine that is emulated.
 wait_for() { # wait_for SECONDS COMMAND...: until it succeeds
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * ${AMT_TEST_SLOW:-1}))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$SECONDS" -lt "$end" ] || return 1

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The guest's side of tests/vm/bench: a chain for each path, N = 1, 10, 100 tunnels one after the
-# other, and again one listener when there are 100 tunnels. Says its rows in one line, as JSON.
+# The guest's side of tests/vm/bench: a chain for each path, N = 1, 10, 100 gateways with a channel
+# one after the other, and again one listener beside all those tunnels. Says its rows in one line, as
+# JSON.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
@@ -18,10 +19,10 @@ net_begin "$PWD/build"
 rounds=3
 paths=(xdp tc sendmmsg driver)
 
-# Gateways with an address each: the driver knows a tunnel by its address alone. gateways PATH N
-gateways() {
+# Gateways with an address each: the driver knows a tunnel by its address alone.
+gateways() { # gateways PATH N FIRST_ADDRESS
 	local sources=() i
-	for ((i = 1; i <= $2; i++)); do sources+=(-S "10.2.1.$i"); done
+	for ((i = $3; i < $3 + $2; i++)); do sources+=(-S "$gateway_base$i"); done
 	rm -f "$net_dir/ready"
 	# shellcheck disable=SC2046
 	$(where "$1-gw") "$build/amt-load" gateways -r 10.2.0.1 -n "$2" -b 65536 "${sources[@]}" \
@@ -42,18 +43,20 @@ rows() {
 driver_load
 for chain in "${paths[@]}" sender; do
 	make_chain "$chain"
-	[ "$chain" = sender ] || net_addrs "$chain-gw" gw0 $gateway_base 5 100 16
+	[ "$chain" = sender ] || net_addrs "$chain-gw" gw0 $gateway_base 5 111 16
 done
 start_relay xdp
 start_relay tc
 start_plain sendmmsg
 driver_relay driver-relay 10.2.0.1 "10.1.0.1,$(group_of 1)" "10.1.0.1,$(group_of 10)" \
 	"10.1.0.1,$(group_of 100)"
+total=0
 for n in 1 10 100; do
 	for chain in xdp tc driver; do
-		gateways "$chain" "$n"
+		gateways "$chain" "$n" $((total + 1))
 	done
-	rows "$n" "$n"
+	total=$((total + n))
+	rows "$n" "$total"
 done
-rows 1 100
+rows 1 "$total"
 jq -sc --arg kernel "$(uname -r)" '{kernel: $kernel, rows: .}' "$net_dir/all" | sed 's/^/bench: /'
