@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -30,7 +31,8 @@
 
 enum { EXIT_ERROR = 1, EXIT_USAGE = 2 };
 
-#define NSIGNALS 3
+#define NSIGNALS    3
+#define LARGE_BLOCK (1 << 20) /* octets */
 
 struct settings {
 	const char *file; /* NULL: the instance's own, or the defaults */
@@ -339,6 +341,9 @@ static int run(struct daemon *daemon)
 	struct error err = {"start-up failed"};
 	int background = -1;
 
+	/* A large table that grows is given other pages by the kernel, not copied in a turn of the
+	 * loop; left to itself, malloc raises that size whenever such a block is freed. */
+	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
 	if (!daemon->settings->foreground) {
 		background = background_start();
 		if (background < 0) {

@@ -440,24 +440,36 @@ static void nothing_is_fragmented_outside(void **state)
 
 /* One batch may hold more work than a turn of the loop should do: the rest comes in later turns, in
  * order, though nothing more arrives that could wake us. */
-static void heavy_messages_share_the_loop(void **state)
+static void share_the_loop(struct world *w, size_t len, unsigned int at_once)
 {
-	struct world *w = *state;
 	int fd = client("127.0.0.1");
-	struct loop_stats stats;
-	uint8_t i;
+	struct loop_stats before, stats;
+	uint8_t message[1024] = {0};
 
 	w->silent = true;
 	w->heavy = 30;
 	listen_on(w, "127.0.0.1");
-	for (i = 0; i < w->heavy; i++)
-		ask(fd, "127.0.0.1", w->port, &i, 1);
+	loop_stats(&before);
+	for (message[0] = 0; message[0] < w->heavy; message[0]++)
+		ask(fd, "127.0.0.1", w->port, message, len);
 	loop_run(w->base);
 	assert_int_equal(w->received, 30);
-	assert_true(w->largest_batch <= 8);
+	assert_true(w->largest_batch <= at_once);
 	loop_stats(&stats);
-	assert_true(stats.turns >= 4);
+	assert_true(stats.turns - before.turns >= 30 / at_once);
 	close(fd);
+}
+
+static void heavy_messages_share_the_loop(void **state)
+{
+	share_the_loop(*state, 1, 8);
+}
+
+/* Of long ones, which may join a hundred groups each, no more than has to be: a turn is long after
+ * the second of these. */
+static void long_messages_end_a_turn(void **state)
+{
+	share_the_loop(*state, 1000, 3);
 }
 
 int main(void)
@@ -470,6 +482,7 @@ int main(void)
 		TEST(one_refused_message_loses_no_other),
 		TEST(wake_ups_are_bounded),
 		TEST(heavy_messages_share_the_loop),
+		TEST(long_messages_end_a_turn),
 		TEST(long_and_empty_messages_arrive),
 		TEST(errors_say_what_to_do),
 		TEST(addresses_can_be_listed),

@@ -17,7 +17,8 @@
 
 #define READ_BATCH   32	  /* messages of one recvmmsg(2) */
 #define READ_ROUNDS  8	  /* of those a wake-up: other sockets and timers get their turn */
-#define LOOK_EVERY   4	  /* messages, whether the turn of the loop has become long */
+#define LOOK_EVERY   256  /* octets of messages, whether the turn of the loop has become long */
+#define LENGTH_MORE  64	  /* octets that each message counts more than it has */
 #define MESSAGE_ROOM 9216 /* a longer message arrives cut off, and fails its length checks */
 #define RECEIVE_ROOM (4 << 20)
 #define SEND_ROOM    (1 << 20)
@@ -136,11 +137,13 @@ static int read_batch(struct listener *listener)
 	return n < 0 ? 0 : n;
 }
 
-/* Does the batch in hand; false: the rest is left to a later turn. */
+/* Does the batch in hand; false: the rest is left to a later turn. What an Update costs goes by its
+ * length: it may join a hundred groups. */
 static bool do_batch(struct relay_sockets *sockets)
 {
 	uint64_t now = clock_now();
 	struct amt_sockaddr peer;
+	unsigned int octets = 0;
 	int i;
 
 	while (sockets->at < sockets->n) {
@@ -148,8 +151,11 @@ static bool do_batch(struct relay_sockets *sockets)
 		if (!sockaddr_from_native((struct sockaddr *)&sockets->peer[i], &peer))
 			sockets->fn(sockets->arg, now, &sockets->from->local, &peer,
 				    sockets->octets[i], sockets->message[i].msg_len);
-		if (i % LOOK_EVERY == LOOK_EVERY - 1 && sockets->at < sockets->n &&
-		    loop_turn_is_long())
+		octets += sockets->message[i].msg_len + LENGTH_MORE;
+		if (octets < LOOK_EVERY)
+			continue;
+		octets = 0;
+		if (sockets->at < sockets->n && loop_turn_is_long())
 			return false;
 	}
 	sockets->from = NULL;

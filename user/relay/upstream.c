@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
+#include "base/loop.h"
 
 #define REVIEW_BATCH	256 /* look-ups of ways to sources, a loop turn */
 #define RETRY_DEFAULT_S 10
@@ -44,8 +45,36 @@ static bool has_interface(const struct upstream *u, uint32_t ifindex)
 	return false;
 }
 
+static bool is_joined(const struct upstream *u, const struct group *group)
+{
+	const struct join *join;
+	unsigned int i, joined = 0;
+
+	for (i = 0; i < u->ninterfaces; i++) {
+		join = upstream_find_join(u, u->interfaces[i], &group->addr);
+		if (join && (join->queued || join->waiting || join->error))
+			return false;
+		joined += join != NULL;
+	}
+	return joined > 0;
+}
+
+void upstream_recount(struct upstream *u, const struct amt_addr *addr)
+{
+	struct group *group = upstream_find_group(u, addr);
+	bool joined;
+
+	if (!group)
+		return;
+	joined = is_joined(u, group);
+	u->joined += joined;
+	u->joined -= group->joined;
+	group->joined = joined;
+}
+
 static void group_drop(struct upstream *u, struct group *group)
 {
+	u->joined -= group->joined;
 	if (group->in_review)
 		DL_DELETE(u->reviews, group);
 	HASH_DEL(u->groups, group);
@@ -85,6 +114,7 @@ void upstream_enqueue(struct upstream *u, struct join *join)
 	if (!join->queued)
 		DL_APPEND(u->queue, join);
 	join->queued = true;
+	upstream_recount(u, &join->key.group);
 	upstream_link_wake(u);
 }
 
@@ -102,10 +132,14 @@ static struct join *join_make(struct upstream *u, uint32_t ifindex, const struct
 
 void upstream_drop_join(struct upstream *u, struct join *join)
 {
+	struct amt_addr group = join->key.group;
+
+	u->failed -= join->error != 0;
 	if (join->queued)
 		DL_DELETE(u->queue, join);
 	HASH_DEL(u->joins, join);
 	free(join);
+	upstream_recount(u, &group);
 }
 
 /* Has the group said anew on every interface. */
@@ -185,13 +219,14 @@ static void on_review(evutil_socket_t fd, short what, void *arg)
 	struct upstream *u = arg;
 	unsigned int n = 0;
 
-	while (u->reviews && n < REVIEW_BATCH) {
+	while (u->reviews && n < REVIEW_BATCH && !(n && loop_turn_is_long())) {
 		struct group *group = u->reviews;
 		struct amt_addr addr = group->addr;
 
 		n += 1 + group->nsources;
 		DL_DELETE(u->reviews, group);
 		group->in_review = false;
+		upstream_recount(u, &addr);
 		if (!find_ways(u, group) && !misplaced(u, group))
 			continue;
 		enqueue_group(u, &addr);
@@ -423,31 +458,10 @@ int upstream_group_error(const struct upstream *u, const struct amt_addr *group)
 	return 0;
 }
 
-/* On every interface where it should be, as the holder has confirmed. */
-static bool is_joined(const struct upstream *u, const struct group *group)
-{
-	const struct join *join;
-	unsigned int i, joined = 0;
-
-	for (i = 0; i < u->ninterfaces; i++) {
-		join = upstream_find_join(u, u->interfaces[i], &group->addr);
-		if (join && (join->queued || join->waiting || join->error))
-			return false;
-		joined += join != NULL;
-	}
-	return joined > 0;
-}
-
 void upstream_status(struct upstream *u, struct upstream_status *out)
 {
-	const struct group *group, *gtmp;
-	const struct join *join, *jtmp;
-
-	memset(out, 0, sizeof(*out));
-	HASH_ITER (hh, u->joins, join, jtmp)
-		out->failed += join->error != 0;
-	HASH_ITER (hh, u->groups, group, gtmp)
-		out->groups += is_joined(u, group);
+	out->groups = u->joined;
+	out->failed = u->failed;
 	out->sockets = u->holder_sockets;
 	out->holder_pid = u->holder_pid;
 }

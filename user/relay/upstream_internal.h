@@ -14,6 +14,7 @@ struct group {
 	UT_hash_handle hh;
 	struct amt_addr addr;
 	bool exclude, listened, truncated_logged, in_review;
+	bool joined; /* on every interface where it should be, as the holder has confirmed */
 	struct amt_addr *sources; /* sorted */
 	uint32_t *way;		  /* of each source: the interface its packets come in by, or 0 */
 	unsigned int nsources;
@@ -56,7 +57,9 @@ struct upstream {
 	struct group *reviews; /* whose ways are looked up again */
 	struct join *joins;
 	struct join *queue;
-	bool sync_wanted; /* what is not wanted is to be left */
+	unsigned int joined; /* groups */
+	unsigned int failed; /* joins with an error */
+	bool sync_wanted;    /* what is not wanted is to be left */
 	/* the holder */
 	enum holder_state state;
 	int fd, holder_pid;
@@ -80,6 +83,8 @@ uint32_t upstream_include_ifindex(const struct upstream *u, const struct group *
 				  unsigned int i);
 void upstream_enqueue(struct upstream *u, struct join *join);
 void upstream_drop_join(struct upstream *u, struct join *join);
+/* A join of the group was said, confirmed, dropped or became another's business. */
+void upstream_recount(struct upstream *u, const struct amt_addr *group);
 
 /* ---- upstream_link.c ---- */
 

@@ -16,14 +16,16 @@
 #include "base/counters.h"
 #include "base/descriptors.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "relay/holder.h"
 #include "relay/holder_start.h"
 
 #define SEND_BATCH	256 /* records a loop turn */
 #define RECEIVE_BATCH	256
-#define HELLO_PATIENCE	5 /* s */
-#define BUSY_PATIENCE	5 /* attempts at a holder whose queue of connections is full */
-#define FAILURES_LOGGED 8 /* between two retries; the rest is counted */
+#define LOOK_EVERY	16 /* records, whether the turn of the loop has become long */
+#define HELLO_PATIENCE	5  /* s */
+#define BUSY_PATIENCE	5  /* attempts at a holder whose queue of connections is full */
+#define FAILURES_LOGGED 8  /* between two retries; the rest is counted */
 
 static void holder_lost(struct upstream *u, const char *why);
 
@@ -139,6 +141,12 @@ static int say_next(struct upstream *u)
 	return say(u, join);
 }
 
+/* After n records of this turn. */
+static bool turn_is_over(unsigned int n)
+{
+	return n % LOOK_EVERY == LOOK_EVERY - 1 && loop_turn_is_long();
+}
+
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct upstream *u = arg;
@@ -147,7 +155,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 
 	if (!u->sockets_said)
 		err = say_sockets(u);
-	for (n = 0; n < SEND_BATCH && u->queue && !err; n++)
+	for (n = 0; n < SEND_BATCH && u->queue && !err && !turn_is_over(n); n++)
 		err = say_next(u);
 	if (!err && !u->queue && !u->reviews && u->sync_wanted && !u->sync_said)
 		err = say_sync(u);
@@ -213,7 +221,10 @@ static void on_answer(struct upstream *u, const struct holder_record *answer)
 	if (!join || !join->waiting || join->seq != answer->seq)
 		return; /* about something said before */
 	join->waiting = false;
+	u->failed += answer->error != 0;
+	u->failed -= join->error != 0;
 	join->error = answer->error;
+	upstream_recount(u, &join->key.group);
 	if (answer->flags & HOLDER_TRUNCATED)
 		log_truncated(upstream_find_group(u, &answer->group));
 	if (answer->error) {
@@ -426,7 +437,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	unsigned int n;
 	ssize_t len;
 
-	for (n = 0; n < RECEIVE_BATCH && u->fd == fd; n++) {
+	for (n = 0; n < RECEIVE_BATCH && u->fd == fd && !turn_is_over(n); n++) {
 		len = recv(fd, &record, sizeof(record), MSG_DONTWAIT);
 		if (len < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
