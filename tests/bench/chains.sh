@@ -45,6 +45,7 @@ start_relay() { # start_relay NAME: amtd in a chain, with the chain's name as it
 		    mode = ${1%6}
 		    max-groups-per-tunnel = 1000
 		    max-tunnels-per-address = 10000
+		    max-tunnels = 150000
 		}
 	CONF
 	relay_start "$net_dir/$1.conf" "$1-relay" || net_die "amtd does not start in mode $1"
