@@ -5,6 +5,7 @@
  */
 #include "datapath/state.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,7 +52,8 @@ static int up_xdp(struct datapath *dp, struct interface *interface, struct error
 	}
 	interface->flags &= ~AMT_INTERFACE_XDP;
 	if (interface->asked == DATAPATH_MODE_XDP)
-		return error_set(err, ret, "%s", why.text);
+		return error_set(err, ret, "%s%s", why.text,
+				 ret == -EOPNOTSUPP ? "; use --mode tc" : "");
 	log_info("%s: TC instead of XDP: %s", interface->name, why.text);
 	return 0;
 }

@@ -189,8 +189,7 @@ static int explain(int ret, const char *name, struct error *err)
 				 "it (ip link set dev %s xdp off), or attach with --mode tc",
 				 name, name);
 	if (ret == -EOPNOTSUPP)
-		return error_set(err, ret, "the driver of %s has no native XDP; use --mode tc",
-				 name);
+		return error_set(err, ret, "the driver of %s has no native XDP", name);
 	return error_set(err, ret, "%s: cannot attach XDP: %s", name, strerror(-ret));
 }
 
