@@ -47,7 +47,6 @@ void clocks_begin(void)
 	DIR *proc = opendir("/proc");
 	FILE *comm;
 
-	clocks.id[clocks.n++] = CLOCK_THREAD_CPUTIME_ID;
 	while (proc && (entry = readdir(proc))) {
 		if (!isdigit((unsigned char)entry->d_name[0]))
 			continue;
@@ -62,18 +61,25 @@ void clocks_begin(void)
 		closedir(proc);
 }
 
-static uint64_t clocks_read(void)
+static uint64_t clock_read(clockid_t id)
 {
 	struct timespec ts;
+
+	if (clock_gettime(id, &ts))
+		return 0;
+	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+/* Of all but this thread, or the wall clock's. */
+static uint64_t clocks_read(void)
+{
 	uint64_t sum = 0;
 	unsigned int i;
 
 	if (clocks.wall)
 		return clock_now();
-	for (i = 0; i < clocks.n; i++) {
-		if (clock_gettime(clocks.id[i], &ts) == 0)
-			sum += (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
-	}
+	for (i = 0; i < clocks.n; i++)
+		sum += clock_read(clocks.id[i]);
 	return sum;
 }
 
@@ -124,11 +130,13 @@ static unsigned int clamp(unsigned int value, unsigned int least, unsigned int m
 	return value < least ? least : value > most ? most : value;
 }
 
-/* Sends a burst; all of its packets are the same. */
-static void send_burst(const struct series *series, unsigned int packets)
+/* Sends a burst; all of its packets are the same. The time that this thread spent on it, if it has
+ * a clock of its own. */
+static uint64_t send_burst(const struct series *series, unsigned int packets)
 {
 	struct iovec iov = {.iov_base = (void *)series->message, .iov_len = series->message_len};
 	struct mmsghdr messages[BURST_MOST] = {0};
+	uint64_t start = clock_read(CLOCK_THREAD_CPUTIME_ID);
 	unsigned int i;
 
 	for (i = 0; i < packets; i++) {
@@ -141,10 +149,9 @@ static void send_burst(const struct series *series, unsigned int packets)
 		fprintf(stderr, "bench: cannot send: %s\n", strerror(errno));
 		exit(1);
 	}
+	return clocks.wall ? 0 : clock_read(CLOCK_THREAD_CPUTIME_ID) - start;
 }
 
-/* Each time that the sender wakes up costs it some microseconds: much longer than a burst takes, or
- * nearly so, for it all counts. */
 static void wait_a_moment(void)
 {
 	static const struct timespec moment = {.tv_nsec = 1000000};
@@ -177,16 +184,16 @@ void series_train(struct series *series)
 	unsigned int least = series->chain->kind == CHAIN_SEGMENT ? BURST_SEGMENT : 1;
 	unsigned int burst = clamp(BURST_COPIES / series->n, least, BURST_MOST);
 	unsigned int bursts = clamp(TRAIN_COPIES / (burst * series->n), 1, TRAIN_BURSTS);
-	uint64_t before = *series->chain->arrived, start = clocks_read(), took;
+	uint64_t before = *series->chain->arrived, start = clocks_read(), took = 0;
 	unsigned int i, sent = 0;
 	bool complete = true;
 
 	for (i = 0; i < bursts && complete; i++) {
-		send_burst(series, burst);
+		took += send_burst(series, burst);
 		sent += burst;
 		complete = await(series->chain, before + (uint64_t)sent * each);
 	}
-	took = clocks_read() - start;
+	took += clocks_read() - start;
 	series->packets = sent;
 	series->expected += (uint64_t)sent * each;
 	series->delivered += *series->chain->arrived - before;

@@ -6,9 +6,10 @@
  * softirq there), in ksoftirqd, in the packet path's own kernel threads (cpumap), and in the
  * sendmmsg relay. The scheduler keeps a nanosecond clock for each of them (clock_getcpuclockid());
  * a train costs what all of them have grown by, and other processes do not matter. The sender waits
- * for each burst by sleeping, so waiting costs next to nothing and nothing queues up. Kernels that
- * keep softirq time out of these clocks (IRQ_TIME_ACCOUNTING) are recognised by trying; there the
- * wall time of a train is taken instead: everything is pinned to one core, which waiting by
+ * for each burst by sleeping, so nothing queues up. Not every path makes it wait, and a sleep costs
+ * as much as dozens of copies: of its own clock, only what its system calls take counts. Kernels
+ * that keep softirq time out of these clocks (IRQ_TIME_ACCOUNTING) are recognised by trying; there
+ * the wall time of a train is taken instead: everything is pinned to one core, which waiting by
  * sched_yield() keeps busy, so on a machine that does nothing else wall time is CPU time.
  *
  * The sender's own share is measured by the same trains into a relay that drops everything, and
