@@ -94,10 +94,13 @@ static __always_inline int ingress_forward(struct xdp_md *ctx, const struct data
 		count(AMT_COUNT_HEADROOM);
 		return XDP_DROP;
 	}
-	meta.cpu = conf->cpus ? group->id % conf->cpus : 0;
+	block = ref->block;
+	if (group->blocks.count == 1)
+		meta.cpu = block_cpu(block);
+	else
+		meta.cpu = conf->cpus ? group->id % conf->cpus : 0;
 	if (group->path != AMT_PATH_XDP_DIRECT || group->blocks.count != 1)
 		return ingress_recirculate(ctx, &meta, group, conf);
-	block = ref->block;
 	ep = block_endpoint(block, &copies);
 	if (!ep)
 		return XDP_DROP;
@@ -255,7 +258,7 @@ int amt_fanout(struct xdp_md *ctx)
 		meta.flags = META_SUM;
 	}
 	if (meta.count > 1)
-		return fanout_split(ctx, &meta);
+		return fanout_split(ctx, &meta, conf);
 	ref = bpf_map_lookup_elem(&block_list, &meta.first);
 	if (!ref)
 		return XDP_DROP;
@@ -266,13 +269,22 @@ int amt_fanout(struct xdp_md *ctx)
 	return fanout_block(ctx, &meta, block, copies, ep, conf);
 }
 
-/* At the far end of the internal veth pair. */
+/* At the far end of the internal veth pair. A single block goes to its own CPU, what is to be split
+ * once more to that which the split said. */
 SEC("xdp")
 int amt_recirculate(struct xdp_md *ctx)
 {
+	const struct amt_block_ref *ref;
 	struct amt_meta *meta = meta_get(ctx);
+	__u32 slot;
 
-	return meta ? fanout_cpu(meta->cpu) : XDP_DROP;
+	if (!meta)
+		return XDP_DROP;
+	if (meta->count != 1)
+		return fanout_cpu(meta->cpu);
+	slot = meta->first;
+	ref = bpf_map_lookup_elem(&block_list, &slot);
+	return ref ? fanout_cpu(block_cpu(ref->block)) : XDP_DROP;
 }
 
 static __always_inline int egress_drop(struct amt_cpu_state *state, enum amt_counter reason)

@@ -156,6 +156,14 @@ static __always_inline bool encap_template(void *data, void *data_end,
 	return true;
 }
 
+/* Whose thread makes the block's copies. */
+static __always_inline __u32 block_cpu(__u32 block)
+{
+	const struct amt_block *found = bpf_map_lookup_elem(&blocks, &block);
+
+	return found ? found->cpu : 0;
+}
+
 /* Which endpoint and how many members; NULL: nothing to send, and counted. */
 static __always_inline const struct amt_endpoint *block_endpoint(__u32 block, __u32 *copies)
 {

@@ -42,7 +42,7 @@ struct amt_meta {
 	__u32 count;	/* META_SPLIT: slots; META_COPY: copies */
 	__u16 sum;	/* folded, over the inner datagram, with META_SUM */
 	__u16 front;	/* octets in front of the inner datagram */
-	__u16 cpu;	/* of the group: its packets keep their order */
+	__u16 cpu;	/* that splits what is to be split */
 	__u16 deadline; /* META_SPLIT: deadline_of() */
 	__u16 uplink;	/* META_COPY, META_ANSWER */
 	__u16 flags;	/* META_*, AMT_ENDPOINT_* */
@@ -173,11 +173,16 @@ static __always_inline int fanout_block(struct xdp_md *ctx, struct amt_meta *met
 	return fanout_broadcast(bpf_map_lookup_elem(&clones, &slot));
 }
 
-/* One copy for each part of the block list, into the internal veth pair. */
-static __always_inline int fanout_split(struct xdp_md *ctx, struct amt_meta *meta)
+/* One copy for each part of the block list, into the internal veth pair. Where several CPUs work
+ * for a group, what remains goes to each of them in turn: it waits behind the parts that they have,
+ * so that none gets them faster than it can copy. */
+static __always_inline int fanout_split(struct xdp_md *ctx, struct amt_meta *meta,
+					const struct amt_config *conf)
 {
 	__u32 parts = amt_recirculate_copies(meta->count);
 
+	if (conf->flags & AMT_CONFIG_SPREAD && conf->cpus)
+		meta->cpu = (__u16)(meta->cpu + 1) % conf->cpus;
 	meta->stage = META_SPLIT;
 	if (!fanout_stamp(ctx, meta))
 		return XDP_DROP;

@@ -24,7 +24,7 @@
 #include <amt/limit.h>
 #include <amt/wire.h>
 
-#define AMT_SCHEMA_VERSION 6
+#define AMT_SCHEMA_VERSION 7
 
 #define AMT_BLOCK_MEMBERS  32 /* members a block has room for; a block never changes its place */
 #define AMT_UPLINKS_MAX	   16 /* interfaces that copies can leave by */
@@ -84,6 +84,7 @@ enum amt_path {
 #define AMT_CONFIG_TTL_KEEP	 0x0001 /* do not decrement the inner TTL */
 #define AMT_CONFIG_DSCP_FIXED	 0x0002 /* outer DSCP is config.dscp, not the inner one */
 #define AMT_CONFIG_UDP4_CHECKSUM 0x0004 /* compute the outer UDP checksum on IPv4 as well */
+#define AMT_CONFIG_SPREAD	 0x0008 /* blocks of one group may be several CPUs' */
 
 /* `config`, array[1]. Written by amtd, read by every program. */
 struct amt_config {
@@ -145,9 +146,12 @@ struct amt_block_ref {
 	__u32 written; /* 1, or the slot was never used: for amtd, after a restart */
 };
 
-/* Value of `blocks`, array, mmapable: up to AMT_BLOCK_MEMBERS members of one endpoint. */
+/* Value of `blocks`, array, mmapable: up to AMT_BLOCK_MEMBERS members of one endpoint. A gateway's
+ * copies of a group are all made by one CPU, so that they keep their order: it never gets into a
+ * block of another CPU. */
 struct amt_block {
-	__u32 endpoint;
+	__u16 endpoint;
+	__u16 cpu; /* entry of `cpus` that makes its copies, unless ingress does */
 	__u32 count;
 };
 

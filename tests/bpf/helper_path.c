@@ -30,10 +30,11 @@ static void run(const char *command)
 		fail_msg("'%s' ended with %d", command, status);
 }
 
-static void make_pair(const char *near, const char *far, const char *more)
+static void make_pair(const char *near, const char *far, unsigned int mtu, int queues)
 {
-	char command[512];
+	char command[512], more[64];
 
+	snprintf(more, sizeof(more), "mtu %u numrxqueues %d numtxqueues %d", mtu, queues, queues);
 	snprintf(command, sizeof(command),
 		 "ip link add %s %s type veth peer name %s %s && "
 		 "sysctl -qw net.ipv6.conf.%s.disable_ipv6=1 net.ipv6.conf.%s.disable_ipv6=1 && "
@@ -84,16 +85,12 @@ static int packet_socket(int ifindex, int protocol)
 
 static void make_links(struct path *path)
 {
-	char queues[64];
-	int cpus = libbpf_num_possible_cpus();
-
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
-	snprintf(queues, sizeof(queues), "mtu %d numrxqueues %d numtxqueues %d",
-		 AMT_RECIRCULATE_MTU, cpus, cpus);
-	make_pair("up0", "up1", "mtu 1600");
-	make_pair("ul0", "ul1", "mtu 1700");
-	make_pair("um0", "um1", "mtu 1700");
-	make_pair("rc0", "rc1", queues);
+	make_pair("up0", "up1", 1600, 1);
+	/* a queue for each CPU that fills them */
+	make_pair("ul0", "ul1", 1700, libbpf_num_possible_cpus());
+	make_pair("um0", "um1", 1700, libbpf_num_possible_cpus());
+	make_pair("rc0", "rc1", AMT_RECIRCULATE_MTU, libbpf_num_possible_cpus());
 	path->up0 = if_nametoindex("up0");
 	path->up1 = if_nametoindex("up1");
 	path->uplink[0] = if_nametoindex("ul0");
@@ -373,6 +370,14 @@ static void put_member(struct path *path, uint32_t block, unsigned int i, uint32
 	assert_int_equal(bpf_map_update_elem(map, &slot, value, 0), 0);
 }
 
+/* As amtd does it. */
+static uint16_t cpu_of(const struct path *path, uint32_t id, uint32_t position)
+{
+	bool spread = path->config.flags & AMT_CONFIG_SPREAD && position >= AMT_RECIRCULATE_MAX;
+
+	return (id + (spread ? position : 0)) % path->config.cpus;
+}
+
 void path_append(struct path *path, uint32_t id, uint32_t endpoint, unsigned int first_port,
 		 unsigned int members)
 {
@@ -381,7 +386,10 @@ void path_append(struct path *path, uint32_t id, uint32_t endpoint, unsigned int
 
 	assert_int_equal(bpf_map_lookup_elem(map, &id, &list), 0);
 	for (unsigned int done = 0; done < members;) {
-		struct amt_block block = {.endpoint = endpoint};
+		struct amt_block block = {
+			.endpoint = endpoint,
+			.cpu = cpu_of(path, id, list.count),
+		};
 		struct amt_block_ref ref = {.block = path->next_block++};
 		uint32_t slot = path->next_slot++;
 

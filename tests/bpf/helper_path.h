@@ -56,7 +56,8 @@ uint32_t path_endpoint(unsigned int uplink, bool ipv6, bool variant);
 struct copy_spec path_copy(const struct path *path, uint32_t endpoint, uint8_t inner_tos);
 
 /* A group for (source or NULL, group) with these members: gateways with ports from first_port on,
- * in blocks of at most block_max. path_append adds members of another endpoint to it. */
+ * in blocks of at most block_max, with AMT_CONFIG_SPREAD those of all CPUs. path_append adds
+ * members of another endpoint to it. */
 void path_group(struct path *path, uint32_t id, const char *source, const char *group,
 		enum amt_path how, uint32_t endpoint, unsigned int first_port,
 		unsigned int members);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Bursts of 64 packets in one poll, to groups of any size up to 16,384: IPv4 and IPv6 gateways
- * mixed, from two relay addresses, over two uplinks. Every gateway gets every packet once, and in
- * order.
+ * mixed, from two relay addresses, over two uplinks; copied by one CPU, and by all. Every gateway
+ * gets every packet once, and in order.
  */
 #include "bpf/helper_judge.h"
 #include "bpf/helper_path.h"
@@ -48,13 +48,15 @@ static void make_group(unsigned int members, enum amt_path how)
 	}
 }
 
-static void burst(unsigned int members, enum amt_path how)
+static void burst(unsigned int members, enum amt_path how, bool spread)
 {
 	struct packet_spec spec = {.payload = 64};
 	uint64_t expected = (uint64_t)members * BURST, copies;
 	struct verdict verdict;
 	struct packet packet;
 
+	if (spread)
+		path.config.flags |= AMT_CONFIG_SPREAD;
 	make_group(members, how);
 	judge_reset(judge);
 	packet_build(&packet, &spec);
@@ -80,14 +82,23 @@ static void every_size(void **state)
 {
 	static const unsigned int sizes[] = {2, 3, 16, 64, 256, 1000, 4096};
 
-	burst(1, AMT_PATH_XDP_DIRECT);
+	burst(1, AMT_PATH_XDP_DIRECT, false);
 	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-		burst(sizes[i], AMT_PATH_XDP_RECIRCULATED);
+		burst(sizes[i], AMT_PATH_XDP_RECIRCULATED, false);
 }
 
 static void largest(void **state)
 {
-	burst(16384, AMT_PATH_XDP_RECIRCULATED);
+	burst(16384, AMT_PATH_XDP_RECIRCULATED, false);
+}
+
+static void spread_over_cpus(void **state)
+{
+	if (libbpf_num_possible_cpus() < 2)
+		skip();
+	burst(1000, AMT_PATH_XDP_RECIRCULATED, true);
+	burst(4096, AMT_PATH_XDP_RECIRCULATED, true);
+	burst(16384, AMT_PATH_XDP_RECIRCULATED, true);
 }
 
 int main(void)
@@ -95,6 +106,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_size),
 		cmocka_unit_test(largest),
+		cmocka_unit_test(spread_over_cpus),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

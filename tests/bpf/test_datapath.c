@@ -51,13 +51,14 @@ static struct datapath_options options(void)
 {
 	return (struct datapath_options){
 		.instance = t.instance,
-		.max_tunnels = 500,
+		.max_tunnels = 600,
 		.max_groups = 64,
 		.max_blocks = 512,
 		.max_nexthops = 64,
 		.ttl = 64,
 		.events_per_second = 100,
 		.lease_ns = 260 * NSEC_PER_SEC,
+		.spread = true,
 	};
 }
 
@@ -221,13 +222,14 @@ static unsigned int read_copies(uint32_t set_id)
 	struct amt_block_ref ref;
 	struct amt_block block;
 	unsigned int n = 0, j;
-	uint32_t i, slot;
+	uint32_t i, slot, id;
 
 	assert_int_equal(lookup("group_blocks", &set_id, &list), 0);
 	for (slot = list.first; slot < list.first + list.count; slot++) {
 		assert_int_equal(lookup("block_list", &slot, &ref), 0);
 		assert_int_equal(lookup("blocks", &ref.block, &block), 0);
-		assert_int_equal(lookup("endpoints", &block.endpoint, &endpoint), 0);
+		id = block.endpoint;
+		assert_int_equal(lookup("endpoints", &id, &endpoint), 0);
 		assert_true(endpoint.flags & AMT_ENDPOINT_VALID);
 		assert_true(block.count <= endpoint.block_max);
 		for (i = 0; i < block.count; i++) {
@@ -405,6 +407,87 @@ static void foreign_programs_stay(void **state)
 	assert_int_equal(datapath_detach(t.dp, "src0", NULL), 0);
 	assert_int_equal(xdp_program_on("src0"), before);
 	close(foreign);
+}
+
+/* A CPU that makes copies of the set, for each block. Returns how many blocks there are. */
+static uint32_t read_cpus(uint32_t set_id, uint64_t *cpus)
+{
+	struct amt_group_blocks list;
+	struct amt_block_ref ref;
+	struct amt_block block;
+	uint32_t slot;
+
+	*cpus = 0;
+	assert_int_equal(lookup("group_blocks", &set_id, &list), 0);
+	for (slot = list.first; slot < list.first + list.count; slot++) {
+		assert_int_equal(lookup("block_list", &slot, &ref), 0);
+		assert_int_equal(lookup("blocks", &ref.block, &block), 0);
+		*cpus |= 1ull << block.cpu % 64;
+	}
+	return list.count;
+}
+
+static bool config_says_spread(void)
+{
+	struct amt_config config;
+
+	assert_int_equal(lookup("config", &(uint32_t){0}, &config), 0);
+	return config.flags & AMT_CONFIG_SPREAD;
+}
+
+static void add_members(uint32_t id, uint16_t first_port, unsigned int n)
+{
+	while (n--)
+		assert_int_equal(
+			datapath_member_add(t.dp, id,
+					    tunnel("10.7.0.1", first_port++, "10.9.4.1", false)),
+			0);
+}
+
+/* One CPU for a small set; all of them for a large one, unless they have to share a queue or the
+ * operator does not want it. What is spread stays so, and a successor knows. */
+static void large_sets_have_all_cpus(void **state)
+{
+	long ncpus = sysconf(_SC_NPROCESSORS_CONF);
+	struct datapath_options alone = options();
+	uint64_t cpus;
+	uint32_t id;
+
+	if (ncpus < 2)
+		skip();
+	sh("n=$(nproc --all) && q=\"numtxqueues $n numrxqueues $n\" && "
+	   "ip link add dn4 $q type veth peer name dn5 $q && "
+	   "ip link set dn4 up && ip link set dn5 up && ethtool -K dn5 gro on >/dev/null && "
+	   "ip addr add 10.9.4.1/24 dev dn4 && "
+	   "ip neigh add 10.9.4.2 lladdr 02:00:00:00:04:02 dev dn4 && "
+	   "ip route add 10.7.0.0/16 via 10.9.4.2");
+	open_with(options());
+	attach("src0", true, false, DATAPATH_MODE_AUTO);
+	attach("dn0", false, true, DATAPATH_MODE_XDP); /* has one queue */
+	attach("dn4", false, true, DATAPATH_MODE_XDP);
+	id = set(NULL, "239.1.1.1");
+	add_members(id, 1, (AMT_RECIRCULATE_MAX + 1) * BLOCK_MAX);
+	assert_int_equal(read_cpus(id, &cpus), AMT_RECIRCULATE_MAX + 1);
+	assert_int_equal(cpus, 1ull << id % (uint32_t)ncpus);
+	assert_false(config_says_spread());
+
+	assert_int_equal(datapath_detach(t.dp, "dn0", NULL), 0);
+	turn(2500);
+	assert_true(config_says_spread());
+	add_members(id, 1000, BLOCK_MAX);
+	read_cpus(id, &cpus);
+	assert_int_not_equal(cpus, 1ull << id % (uint32_t)ncpus);
+	assert_int_equal(read_copies(id), (AMT_RECIRCULATE_MAX + 2) * BLOCK_MAX);
+
+	alone.spread = false;
+	datapath_close(t.dp);
+	open_with(alone);
+	assert_true(config_says_spread());
+	id = set(NULL, "239.1.1.2");
+	add_members(id, 2000, (AMT_RECIRCULATE_MAX + 1) * BLOCK_MAX);
+	read_cpus(id, &cpus);
+	assert_int_equal(cpus, 1ull << id % (uint32_t)ncpus);
+	sh("ip link del dn4");
 }
 
 static void members_as_packets_see_them(void **state)
@@ -792,6 +875,7 @@ int main(void)
 		TEST(programs_on_interfaces),
 		TEST(foreign_programs_stay),
 		TEST(clone_maps),
+		TEST(large_sets_have_all_cpus),
 		TEST(members_as_packets_see_them),
 		TEST(direct_as_long_as_it_fits),
 		TEST(copies_of_a_set),

@@ -45,10 +45,11 @@ static struct {
 	enum presence in[REFS];
 	uint32_t endpoint[REFS];
 	uint32_t where[REFS];
-	uint32_t changing; /* the ref being worked on */
+	uint16_t cpu[REFS]; /* whose block it is in */
+	uint32_t changing;  /* the ref being worked on */
 	struct reader readers[READERS];
 	unsigned long stores;
-	uint16_t block_max;
+	uint16_t block_max, cpus;
 } t;
 
 static void *array(size_t n, size_t size)
@@ -62,7 +63,21 @@ static void *array(size_t n, size_t size)
 static void on_moved(void *arg, uint32_t ref, uint32_t block)
 {
 	assert_true(ref < REFS);
+	if (ref == t.changing)
+		t.cpu[ref] = t.map.blocks[block].cpu;
+	else
+		assert_int_equal(t.map.blocks[block].cpu, t.cpu[ref]);
 	t.where[ref] = block;
+}
+
+static struct fanout_place place_of(uint32_t endpoint)
+{
+	return (struct fanout_place){
+		.endpoint = endpoint,
+		.block_max = t.block_max,
+		.cpus = t.cpus,
+		.spread = t.cpus > 0,
+	};
 }
 
 static uint32_t member_ref(uint32_t block, uint32_t i)
@@ -219,7 +234,7 @@ static void close_model(void)
 
 static int join(uint32_t ref, uint32_t endpoint)
 {
-	const struct fanout_place place = {endpoint, t.block_max};
+	const struct fanout_place place = place_of(endpoint);
 	const struct fanout_member member = member_of(ref, endpoint);
 	int err;
 
@@ -243,7 +258,7 @@ static void leave(uint32_t ref)
 
 static int move(uint32_t ref, uint32_t endpoint)
 {
-	const struct fanout_place place = {endpoint, t.block_max};
+	const struct fanout_place place = place_of(endpoint);
 	const struct fanout_member member = member_of(ref, endpoint);
 	int err;
 
@@ -534,7 +549,8 @@ static void resize(uint16_t block_max)
 	uint32_t endpoint;
 
 	for (endpoint = 0; endpoint < ENDPOINTS; endpoint++)
-		fanout_resize(t.fanout, &(struct fanout_place){endpoint, block_max});
+		fanout_resize(t.fanout,
+			      &(struct fanout_place){.endpoint = endpoint, .block_max = block_max});
 }
 
 /* Smaller blocks: those that hold too much are split, under the eyes of readers. */
@@ -606,7 +622,7 @@ static void nexthop_changes_in_place(void **state)
 
 static bool adopt_place(void *arg, uint32_t endpoint, struct fanout_place *place, bool *ipv6)
 {
-	*place = (struct fanout_place){endpoint, t.block_max};
+	*place = place_of(endpoint);
 	*ipv6 = endpoint >= ENDPOINTS / 2;
 	return endpoint < ENDPOINTS;
 }
@@ -641,6 +657,45 @@ static void adopt_all(void)
 	for (i = 0; i < SETS; i++)
 		assert_int_equal(fanout_set_adopt(t.fanout, t.id[i], &adopter), 0);
 	fanout_adopt_rest(t.fanout, t.now);
+}
+
+/* Blocks of a set that are each CPU's; returns how many there are. */
+static uint32_t count_cpus(uint32_t set, uint32_t blocks[])
+{
+	const struct amt_group_blocks list = t.map.group_blocks[t.id[set]];
+	uint32_t i;
+
+	memset(blocks, 0, t.cpus * sizeof(*blocks));
+	for (i = 0; i < list.count; i++)
+		blocks[t.map.blocks[t.map.block_list[list.first + i].block].cpu]++;
+	return list.count;
+}
+
+/* A small set stays with its CPU, a large one has all work; nobody changes from one to another,
+ * however blocks are merged and moved (on_moved() looks). */
+static void large_sets_have_all_cpus(void **state)
+{
+	uint32_t blocks[3], total, i, set = 1;
+
+	open_model(4096, 4);
+	t.cpus = 3;
+	make_sets();
+	for (i = 0; i < AMT_RECIRCULATE_MAX * 4; i++)
+		assert_int_equal(join(set * TUNNELS + i, i % 2), 0);
+	total = count_cpus(set, blocks);
+	assert_int_equal(total, AMT_RECIRCULATE_MAX);
+	assert_int_equal(blocks[t.id[set] % 3], total);
+	for (; i < TUNNELS; i++)
+		assert_int_equal(join(set * TUNNELS + i, i % 2), 0);
+	total = count_cpus(set, blocks);
+	for (i = 0; i < 3; i++)
+		assert_in_range(blocks[i], (total - AMT_RECIRCULATE_MAX) / 3, total);
+	play(20000, ENDPOINTS, 2);
+	restart();
+	adopt_all();
+	play(20000, ENDPOINTS, 2);
+	drain();
+	close_model();
 }
 
 /* Slow readers begin before the restart and end after it. */
@@ -794,6 +849,7 @@ int main(void)
 		cmocka_unit_test(every_reader_sees_each_member_once),
 		cmocka_unit_test(one_endpoint_and_full_blocks),
 		cmocka_unit_test(short_of_blocks),
+		cmocka_unit_test(large_sets_have_all_cpus),
 		cmocka_unit_test(sparse_blocks_merge),
 		cmocka_unit_test(grace_period),
 		cmocka_unit_test(life_grows_with_blocks),

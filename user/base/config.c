@@ -57,6 +57,7 @@ static const struct config_key relay_keys[] = {
 	NUMBER("amplification", amplification, "4", 0, 100),
 	NUMBER("unreachable-limit", unreachable_limit, "60", 0, 65535),
 	BOOLEAN("shield", shield, "true"),
+	BOOLEAN("spread-groups", spread_groups, "true"),
 	WORD("ttl", ttl, "decrement", "decrement keep"),
 	OTHER(DSCP, "dscp", dscp, "copy", 0, 63),
 	NUMBER("outer-ttl", outer_ttl, "64", 1, 255),

@@ -41,6 +41,7 @@ struct config_relay {
 	unsigned int requests_per_second, requests_burst, amplification;
 	unsigned int unreachable_limit;
 	bool shield;
+	bool spread_groups;			      /* a large group is copied by all CPUs */
 	unsigned int max_group_rate, max_tunnel_rate; /* kbit/s */
 	struct config_prefixes permit_groups, permit_gateways, ssm_range;
 	char *ttl;  /* "decrement", "keep" */

@@ -222,6 +222,7 @@ int adopt_state(struct datapath *dp, struct error *err)
 
 	if (!ret) {
 		fanout_inherit_life(dp->fanout, before.copy_life_ns);
+		dp->config.flags = before.flags & AMT_CONFIG_SPREAD;
 		endpoints_adopt(dp);
 		ret = adopt_tunnels(&a);
 	}

@@ -286,7 +286,8 @@ void interface_link(struct datapath *dp, uint32_t ifindex, const char *name, boo
 	}
 }
 
-/* An uplink's peer may get or lose its XDP program, and rings are resized, without notice. */
+/* An uplink's peer may get or lose its XDP program, and rings and queues change without notice.
+ */
 void interfaces_tick(struct datapath *dp)
 {
 	bool refresh = false, before;
@@ -311,6 +312,7 @@ void interfaces_tick(struct datapath *dp)
 		interface_save(dp, interface);
 		refresh = true;
 	}
+	interfaces_spread(dp);
 	if (refresh)
 		sets_refresh(dp);
 }

@@ -198,7 +198,7 @@ static void fill_config(struct datapath *dp)
 	const struct datapath_options *o = &dp->options;
 
 	dp->config.schema = AMT_SCHEMA_VERSION;
-	dp->config.flags = o->config_flags;
+	dp->config.flags = o->config_flags | (dp->config.flags & AMT_CONFIG_SPREAD);
 	dp->config.ttl = o->ttl;
 	dp->config.dscp = o->dscp;
 	dp->config.recirculate_ifindex = dp->veth.ifindex;
@@ -219,6 +219,7 @@ void datapath_set_options(struct datapath *dp, const struct datapath_options *op
 	dp->options.max_blocks = before.max_blocks;
 	dp->options.max_nexthops = before.max_nexthops;
 	fill_config(dp);
+	interfaces_spread(dp);
 	if (options->tunnel_mtu != before.tunnel_mtu ||
 	    options->tunnel_mtu_min != before.tunnel_mtu_min)
 		tunnels_reroute(dp);

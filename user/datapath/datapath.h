@@ -40,6 +40,7 @@ struct datapath_options {
 	uint64_t lease_ns;	 /* GMI: how long packets flow without amtd */
 	uint32_t tunnel_mtu;	 /* fixed TMTU (inner octets); 0: from route and link */
 	uint32_t tunnel_mtu_min; /* floor for what a route says */
+	bool spread;		 /* a large group is copied by all CPUs, where uplinks can */
 };
 
 struct datapath_callbacks {

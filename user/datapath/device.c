@@ -16,19 +16,33 @@
 
 #include "datapath/link_request.h"
 
-uint32_t device_ring(const char *name)
+/* command: the kernel's structure for one of ETHTOOL_*, which it completes. */
+static bool ethtool(const char *name, void *command)
 {
-	struct ethtool_ringparam ring = {.cmd = ETHTOOL_GRINGPARAM};
-	struct ifreq request = {.ifr_data = (void *)&ring};
+	struct ifreq request = {.ifr_data = command};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	bool known;
 
 	if (fd < 0)
-		return DEVICE_RING_ASSUMED;
+		return false;
 	strncpy(request.ifr_name, name, IFNAMSIZ - 1);
-	known = !ioctl(fd, SIOCETHTOOL, &request) && ring.tx_pending;
+	known = !ioctl(fd, SIOCETHTOOL, &request);
 	close(fd);
-	return known ? ring.tx_pending : DEVICE_RING_ASSUMED;
+	return known;
+}
+
+uint32_t device_ring(const char *name)
+{
+	struct ethtool_ringparam ring = {.cmd = ETHTOOL_GRINGPARAM};
+
+	return ethtool(name, &ring) && ring.tx_pending ? ring.tx_pending : DEVICE_RING_ASSUMED;
+}
+
+uint32_t device_queues(const char *name)
+{
+	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+
+	return ethtool(name, &channels) ? channels.combined_count + channels.tx_count : 0;
 }
 
 enum device_xmit device_xdp_xmit(uint32_t ifindex)

@@ -10,6 +10,8 @@
 
 /* Frames that fit the transmit ring. */
 uint32_t device_ring(const char *name);
+/* Transmit queues in use; 0 where the driver does not say. */
+uint32_t device_queues(const char *name);
 enum device_xmit { DEVICE_XMIT_UNKNOWN, DEVICE_XMIT_YES, DEVICE_XMIT_NO };
 /* Whether frames can be handed to it by XDP now: a veth needs an XDP program or GRO on its peer. */
 enum device_xmit device_xdp_xmit(uint32_t ifindex);

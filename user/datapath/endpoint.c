@@ -66,7 +66,8 @@ void endpoints_update(struct datapath *dp, const struct interface *uplink)
 			continue;
 		dp->endpoints[id].record = record;
 		maps_write(&dp->maps, MAP_ENDPOINTS, id, &record);
-		fanout_resize(dp->fanout, &(struct fanout_place){id, record.block_max});
+		fanout_resize(dp->fanout, &(struct fanout_place){.endpoint = id,
+								 .block_max = record.block_max});
 	}
 }
 

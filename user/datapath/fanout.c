@@ -141,22 +141,21 @@ uint32_t fanout_blocks_used(const struct fanout *f)
 /* ---- joins ---- */
 
 /* A fresh block of the lane, unseen. */
-static uint32_t block_new(struct fanout *f, uint64_t now, uint32_t set, uint32_t endpoint,
+static uint32_t block_new(struct fanout *f, uint64_t now, uint32_t set, const struct lane *lane,
 			  bool ipv6)
 {
 	uint32_t block = block_take(f, now);
 
 	if (block == FANOUT_NONE)
 		return FANOUT_NONE;
-	block_claim(f, block, set, endpoint, ipv6);
-	f->map.blocks[block] = (struct amt_block){.endpoint = endpoint};
+	f->map.blocks[block] = (struct amt_block){.endpoint = lane->endpoint, .cpu = lane->cpu};
+	block_claim(f, block, set, ipv6);
 	return block;
 }
 
 static uint32_t block_like(struct fanout *f, uint64_t now, uint32_t like)
 {
-	return block_new(f, now, f->block[like].set, f->map.blocks[like].endpoint,
-			 f->block[like].ipv6);
+	return block_new(f, now, f->block[like].set, lane_of(f, like), f->block[like].ipv6);
 }
 
 static void block_append(struct fanout *f, uint32_t block, const struct fanout_member *member)
@@ -171,7 +170,7 @@ static void block_append(struct fanout *f, uint32_t block, const struct fanout_m
 int fanout_join(struct fanout *f, uint64_t now, uint32_t set, const struct fanout_place *place,
 		const struct fanout_member *member)
 {
-	struct lane *lane = lane_get(f, set, place);
+	struct lane *lane = lane_choose(f, set, place);
 	uint32_t block;
 	int err;
 
@@ -179,9 +178,9 @@ int fanout_join(struct fanout *f, uint64_t now, uint32_t set, const struct fanou
 		return -ENOMEM;
 	block = lane->open.head;
 	if (block == CHAIN_END) {
-		block = block_new(f, now, set, place->endpoint, !addr_is_ipv4(&member->gateway));
+		block = block_new(f, now, set, lane, !addr_is_ipv4(&member->gateway));
 		if (block == FANOUT_NONE) {
-			lane_drop_if_empty(f, set, place->endpoint);
+			lane_drop_if_empty(f, set, lane);
 			return -ENOSPC;
 		}
 		block_write(f, block, 0, member);
@@ -215,7 +214,7 @@ static uint32_t find_ref(const struct fanout *f, uint32_t block, uint32_t ref)
 /* A block that the living members of this one fit into as well, so that lists stay short. */
 static uint32_t find_partner(struct fanout *f, uint32_t block)
 {
-	struct lane *lane = lane_find(f, f->block[block].set, f->map.blocks[block].endpoint);
+	struct lane *lane = lane_of(f, block);
 	uint32_t live = block_live(f, block), other = lane->open.head;
 	int tries;
 
@@ -254,9 +253,7 @@ static int replace(struct fanout *f, uint64_t now, uint32_t to, uint32_t block, 
 
 static bool is_too_large(struct fanout *f, uint32_t block)
 {
-	const struct lane *lane = lane_find(f, f->block[block].set, f->map.blocks[block].endpoint);
-
-	return f->map.blocks[block].count > lane->block_max;
+	return f->map.blocks[block].count > lane_of(f, block)->block_max;
 }
 
 /* The upper half of the members of a block that no reader can see goes to an empty one. */
@@ -381,14 +378,12 @@ void fanout_tick(struct fanout *f, uint64_t now)
 
 void fanout_resize(struct fanout *f, const struct fanout_place *place)
 {
-	uint32_t i;
-	struct lane *lane;
+	uint32_t i, k;
 
-	for (i = 0; i < f->map.max_sets; i++) {
-		lane = f->set[i].used ? lane_find(f, i, place->endpoint) : NULL;
-		if (lane)
-			lane->block_max = place->block_max;
-	}
+	for (i = 0; i < f->map.max_sets; i++)
+		for (k = 0; k < f->set[i].nlanes; k++)
+			if (f->set[i].lanes[k].endpoint == place->endpoint)
+				f->set[i].lanes[k].block_max = place->block_max;
 	for (i = 0; i < f->map.max_blocks; i++) {
 		if (!f->block[i].used || f->map.blocks[i].endpoint != place->endpoint)
 			continue;
@@ -430,15 +425,15 @@ static int move_prepare(struct fanout *f, uint64_t now, struct move *m,
 			const struct fanout_place *place, const struct fanout_member *member)
 {
 	uint32_t set = f->block[m->from].set;
-	struct lane *lane = lane_get(f, set, place);
+	struct lane *lane = lane_choose(f, set, place);
 
 	m->from_to = m->into_to = FANOUT_NONE;
 	if (!lane)
 		return -ENOMEM;
 	m->into = lane->open.head == CHAIN_END ? FANOUT_NONE : lane->open.head;
-	m->into_to = block_new(f, now, set, place->endpoint, !addr_is_ipv4(&member->gateway));
+	m->into_to = block_new(f, now, set, lane, !addr_is_ipv4(&member->gateway));
 	if (m->into_to == FANOUT_NONE) {
-		lane_drop_if_empty(f, set, place->endpoint);
+		lane_drop_if_empty(f, set, lane);
 		return -ENOSPC;
 	}
 	if (m->into != FANOUT_NONE)

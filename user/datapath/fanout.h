@@ -47,6 +47,8 @@ struct fanout_member {
 struct fanout_place {
 	uint32_t endpoint;
 	uint16_t block_max; /* members that a block is filled to, 1..AMT_BLOCK_MEMBERS */
+	uint16_t cpus;	    /* that make copies; set % cpus makes those of a set's first blocks */
+	bool spread;	    /* the others may make those of further blocks */
 };
 
 struct fanout;

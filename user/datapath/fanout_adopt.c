@@ -48,9 +48,9 @@ static int claim_block(const struct adoption *a, uint32_t block, uint32_t positi
 	if (count > AMT_BLOCK_MEMBERS ||
 	    !a->adopter->place(a->adopter->arg, place.endpoint, &place, &ipv6))
 		return -EINVAL;
-	if (!lane_get(f, a->set, &place))
+	if (!lane_get(f, a->set, &place, f->map.blocks[block].cpu))
 		return -ENOMEM;
-	block_claim(f, block, a->set, place.endpoint, ipv6);
+	block_claim(f, block, a->set, ipv6);
 	f->block[block].position = position;
 	return 0;
 }

@@ -17,21 +17,22 @@ static void seen(struct fanout *f)
 
 /* ---- lanes ---- */
 
-struct lane *lane_find(struct fanout *f, uint32_t set, uint32_t endpoint)
+static struct lane *lane_find(struct fanout *f, uint32_t set, uint32_t endpoint, uint16_t cpu)
 {
 	struct fanout_set *s = &f->set[set];
 	unsigned int i;
 
 	for (i = 0; i < s->nlanes; i++)
-		if (s->lanes[i].endpoint == endpoint)
+		if (s->lanes[i].endpoint == endpoint && s->lanes[i].cpu == cpu)
 			return &s->lanes[i];
 	return NULL;
 }
 
-struct lane *lane_get(struct fanout *f, uint32_t set, const struct fanout_place *place)
+struct lane *lane_get(struct fanout *f, uint32_t set, const struct fanout_place *place,
+		      uint16_t cpu)
 {
 	struct fanout_set *s = &f->set[set];
-	struct lane *lane = lane_find(f, set, place->endpoint), *lanes;
+	struct lane *lane = lane_find(f, set, place->endpoint, cpu), *lanes;
 
 	if (!lane) {
 		lanes = realloc(s->lanes, (s->nlanes + 1u) * sizeof(*lanes));
@@ -39,18 +40,46 @@ struct lane *lane_get(struct fanout *f, uint32_t set, const struct fanout_place 
 			return NULL;
 		s->lanes = lanes;
 		lane = &lanes[s->nlanes++];
-		*lane = (struct lane){.endpoint = place->endpoint, .open = CHAIN_EMPTY};
+		*lane = (struct lane){
+			.endpoint = (uint16_t)place->endpoint, .cpu = cpu, .open = CHAIN_EMPTY};
 	}
 	lane->block_max = place->block_max;
 	return lane;
 }
 
-void lane_drop_if_empty(struct fanout *f, uint32_t set, uint32_t endpoint)
+/* A large set is too much for one CPU; to wake another for a few blocks costs more than it gains.
+ */
+static uint16_t choose_cpu(struct fanout *f, uint32_t set, const struct fanout_place *place)
+{
+	if (!place->cpus)
+		return 0;
+	if (!place->spread || f->map.group_blocks[set].count < AMT_RECIRCULATE_MAX)
+		return (uint16_t)(set % place->cpus);
+	return (uint16_t)((set + ++f->set[set].turn) % place->cpus);
+}
+
+struct lane *lane_choose(struct fanout *f, uint32_t set, const struct fanout_place *place)
 {
 	struct fanout_set *s = &f->set[set];
-	struct lane *lane = lane_find(f, set, endpoint);
+	unsigned int i;
 
-	if (!lane || lane->blocks)
+	for (i = 0; i < s->nlanes; i++)
+		if (s->lanes[i].endpoint == place->endpoint && s->lanes[i].open.head != CHAIN_END)
+			return &s->lanes[i];
+	return lane_get(f, set, place, choose_cpu(f, set, place));
+}
+
+struct lane *lane_of(struct fanout *f, uint32_t block)
+{
+	return lane_find(f, f->block[block].set, f->map.blocks[block].endpoint,
+			 f->map.blocks[block].cpu);
+}
+
+void lane_drop_if_empty(struct fanout *f, uint32_t set, struct lane *lane)
+{
+	struct fanout_set *s = &f->set[set];
+
+	if (lane->blocks)
 		return;
 	*lane = s->lanes[--s->nlanes];
 	if (!s->nlanes) {
@@ -74,18 +103,18 @@ uint32_t block_take(struct fanout *f, uint64_t now)
 	return f->fresh_block < f->map.max_blocks ? f->fresh_block++ : FANOUT_NONE;
 }
 
-void block_claim(struct fanout *f, uint32_t block, uint32_t set, uint32_t endpoint, bool ipv6)
+void block_claim(struct fanout *f, uint32_t block, uint32_t set, bool ipv6)
 {
 	f->block[block] =
 		(struct fanout_block){.set = set, .used = true, .known = true, .ipv6 = ipv6};
-	lane_find(f, set, endpoint)->blocks++;
+	lane_of(f, block)->blocks++;
 	f->blocks_used++;
 }
 
 void block_forget(struct fanout *f, uint32_t block)
 {
-	uint32_t set = f->block[block].set, endpoint = f->map.blocks[block].endpoint;
-	struct lane *lane = lane_find(f, set, endpoint);
+	struct lane *lane = lane_of(f, block);
+	uint32_t set = f->block[block].set;
 
 	if (f->block[block].open)
 		chain_remove(&lane->open, f->block_link, block);
@@ -94,7 +123,7 @@ void block_forget(struct fanout *f, uint32_t block)
 	lane->blocks--;
 	f->blocks_used--;
 	f->block[block] = (struct fanout_block){0};
-	lane_drop_if_empty(f, set, endpoint);
+	lane_drop_if_empty(f, set, lane);
 }
 
 void block_return(struct fanout *f, uint32_t block)
@@ -119,7 +148,7 @@ void block_retire(struct fanout *f, uint64_t now, uint32_t block)
 void block_sort(struct fanout *f, uint32_t block)
 {
 	struct fanout_block *b = &f->block[block];
-	struct lane *lane = lane_find(f, b->set, f->map.blocks[block].endpoint);
+	struct lane *lane = lane_of(f, block);
 	uint32_t count = f->map.blocks[block].count;
 
 	if (b->open)

@@ -10,9 +10,10 @@
 #include "datapath/fanout.h"
 #include "datapath/slots.h"
 
-/* The blocks of a set with one endpoint. open: those with room, the emptiest ones first. */
+/* The blocks of a set with one endpoint and CPU. Members never change their lane but by
+ * fanout_move(). open: those with room, the emptiest ones first. */
 struct lane {
-	uint32_t endpoint;
+	uint16_t endpoint, cpu;
 	uint32_t blocks;
 	uint16_t block_max;
 	struct chain open;
@@ -23,6 +24,7 @@ struct fanout_set {
 	bool has_segment;
 	uint8_t order; /* of its segment of block_list */
 	uint16_t nlanes;
+	uint16_t turn; /* counts blocks, so that each CPU gets its turn */
 	uint32_t members;
 	struct lane *lanes;
 	uint64_t free_ns;
@@ -74,14 +76,18 @@ struct list_edit {
 	uint32_t from, to;
 };
 
-struct lane *lane_find(struct fanout *f, uint32_t set, uint32_t endpoint);
-struct lane *lane_get(struct fanout *f, uint32_t set, const struct fanout_place *place);
-void lane_drop_if_empty(struct fanout *f, uint32_t set, uint32_t endpoint);
+/* Where a member with that place belongs: a lane with an open block, else one for a new block.
+ * NULL: no memory. */
+struct lane *lane_choose(struct fanout *f, uint32_t set, const struct fanout_place *place);
+struct lane *lane_get(struct fanout *f, uint32_t set, const struct fanout_place *place,
+		      uint16_t cpu);
+struct lane *lane_of(struct fanout *f, uint32_t block);
+void lane_drop_if_empty(struct fanout *f, uint32_t set, struct lane *lane);
 
 /* A block that no reader can see, empty; FANOUT_NONE: none is free. */
 uint32_t block_take(struct fanout *f, uint64_t now);
-/* Makes it the set's; does not touch the map. The set has a lane for the endpoint. */
-void block_claim(struct fanout *f, uint32_t block, uint32_t set, uint32_t endpoint, bool ipv6);
+/* Makes it the set's. The map says its lane, which the set has. */
+void block_claim(struct fanout *f, uint32_t block, uint32_t set, bool ipv6);
 /* Gives back a block that no reader has seen. */
 void block_return(struct fanout *f, uint32_t block);
 /* Frees a block that readers may still hold. */

@@ -153,6 +153,24 @@ bool interface_check_drops(struct datapath *dp, struct interface *interface)
 	return true;
 }
 
+void interfaces_spread(struct datapath *dp)
+{
+	unsigned int i;
+
+	dp->spread = dp->options.spread && dp->config.cpus > 1;
+	for (i = 0; i < AMT_INTERFACES_MAX; i++) {
+		struct interface *in = &dp->interfaces[i];
+
+		if (!in->used || !in->ifindex || !(in->flags & AMT_INTERFACE_UPLINK))
+			continue;
+		dp->spread &= device_queues(in->name) >= dp->config.cpus;
+	}
+	if (dp->spread && !(dp->config.flags & AMT_CONFIG_SPREAD)) {
+		dp->config.flags |= AMT_CONFIG_SPREAD;
+		datapath_lease(dp, clock_now());
+	}
+}
+
 int interface_bring_up(struct datapath *dp, struct interface *interface, struct error *err)
 {
 	struct link_info info = {0};
@@ -171,6 +189,7 @@ int interface_bring_up(struct datapath *dp, struct interface *interface, struct 
 	if (interface->flags & AMT_INTERFACE_UPLINK) {
 		interface_check_xmit(dp, interface);
 		endpoints_update(dp, interface);
+		interfaces_spread(dp);
 	}
 	shield_link(dp, interface);
 	snprintf(interface->why_path, sizeof(interface->why_path), "%s on %s",

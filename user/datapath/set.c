@@ -127,7 +127,12 @@ static struct fanout_member fanout_member_of(struct datapath *dp, uint32_t ref)
 
 static struct fanout_place place_at(const struct datapath *dp, uint32_t endpoint)
 {
-	return (struct fanout_place){endpoint, dp->endpoints[endpoint].record.block_max};
+	return (struct fanout_place){
+		.endpoint = endpoint,
+		.block_max = dp->endpoints[endpoint].record.block_max,
+		.cpus = dp->config.cpus,
+		.spread = dp->spread,
+	};
 }
 
 /* Serves the member, when its tunnel has a route. */

@@ -100,6 +100,8 @@ struct datapath {
 	bool counts_xmit_drops;
 	uint32_t warned_ifindex; /* routes lead there, but it is no uplink */
 
+	bool spread; /* new blocks of a large set may be any CPU's */
+
 	struct interface interfaces[AMT_INTERFACES_MAX];
 	struct endpoint endpoints[AMT_ENDPOINTS_MAX];
 
@@ -149,6 +151,10 @@ int interface_bring_up(struct datapath *dp, struct interface *interface, struct 
 void interface_take_down(struct datapath *dp, struct interface *interface);
 void interface_save(struct datapath *dp, const struct interface *interface);
 void interface_check_xmit(struct datapath *dp, struct interface *interface);
+/* Looks whether several CPUs may work for one group: each wants a queue of its own at every uplink,
+ * since two that fill one, each as if it were alone, overflow it. AMT_CONFIG_SPREAD stays: blocks
+ * stay with their CPUs. */
+void interfaces_spread(struct datapath *dp);
 /* Whether the uplink drops copies; true: its blocks are to have another size. */
 bool interface_check_drops(struct datapath *dp, struct interface *interface);
 

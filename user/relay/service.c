@@ -109,6 +109,7 @@ static struct datapath_options datapath_options(const struct relay_service *serv
 		.lease_ns = gmi_ns(config),
 		.tunnel_mtu = config->tunnel_mtu,
 		.tunnel_mtu_min = config->tunnel_mtu_min,
+		.spread = config->spread_groups,
 	};
 }
 
