@@ -43,6 +43,7 @@ start_relay() { # start_relay NAME: amtd in a chain, with the chain's name as it
 		    upstream = {"up0"}
 		    uplink = {"down0"}
 		    mode = ${1%6}
+		    spread-groups = true
 		    max-groups-per-tunnel = 1000
 		    max-tunnels-per-address = 10000
 		    max-tunnels = 150000

@@ -407,6 +407,18 @@ void path_append(struct path *path, uint32_t id, uint32_t endpoint, unsigned int
 	assert_int_equal(bpf_map_update_elem(map, &id, &list, 0), 0);
 }
 
+void path_blocks_to(struct path *path, uint16_t cpu)
+{
+	int map = bpf_map__fd(path->xdp->maps.blocks);
+	struct amt_block block;
+
+	for (uint32_t id = 0; id < path->next_block; id++) {
+		assert_int_equal(bpf_map_lookup_elem(map, &id, &block), 0);
+		block.cpu = cpu;
+		assert_int_equal(bpf_map_update_elem(map, &id, &block, 0), 0);
+	}
+}
+
 struct amt_group path_record(uint32_t id, enum amt_path how)
 {
 	return (struct amt_group){.id = id, .path = how, .mtu = 1500};

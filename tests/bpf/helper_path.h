@@ -63,6 +63,8 @@ void path_group(struct path *path, uint32_t id, const char *source, const char *
 		unsigned int members);
 void path_append(struct path *path, uint32_t id, uint32_t endpoint, unsigned int first_port,
 		 unsigned int members);
+/* Makes all blocks that CPU's. */
+void path_blocks_to(struct path *path, uint16_t cpu);
 /* Changes the group's record, whose key is known by its id. */
 void path_change(struct path *path, const char *source, const char *group,
 		 const struct amt_group *value);
