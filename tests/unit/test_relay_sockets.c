@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <amt/wire.h>
@@ -395,6 +396,33 @@ static void sockets_are_adopted(void **state)
 	close(fd);
 }
 
+/* An address that is taken back while the holder still has its socket: it lets go in a moment. */
+static void closed_and_listened_again(void **state)
+{
+	const struct timespec moment = {.tv_nsec = 50 * NSEC_PER_MSEC};
+	struct amt_addr local = address("127.0.0.2");
+	struct world *w = *state;
+	struct descriptors kept;
+	struct error err;
+	pid_t holder;
+	int fd;
+
+	listen_on(w, "127.0.0.2");
+	relay_sockets_list(w->sockets, &kept);
+	fd = dup(kept.fd[0]);
+	relay_sockets_close(w->sockets, &local);
+	holder = fork();
+	assert_true(holder >= 0);
+	if (!holder) {
+		nanosleep(&moment, NULL);
+		_exit(0);
+	}
+	close(fd);
+	assert_int_equal(relay_sockets_listen(w->sockets, &local, w->port, &err), 0);
+	assert_int_equal(waitpid(holder, NULL, 0), holder);
+	answered_from(w, "127.0.0.1", "127.0.0.2");
+}
+
 /* A network of its own, with a loopback of that MTU; the rest of the process stays there. */
 static bool own_loopback(int mtu)
 {
@@ -487,6 +515,7 @@ int main(void)
 		TEST(errors_say_what_to_do),
 		TEST(addresses_can_be_listed),
 		TEST(sockets_are_adopted),
+		TEST(closed_and_listened_again),
 		TEST(nothing_is_fragmented_outside), /* last: it changes the network */
 	};
 

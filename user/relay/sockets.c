@@ -6,6 +6,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <amt/wire.h>
@@ -15,10 +16,12 @@
 #include "base/loop.h"
 #include "relay/outbox.h"
 
-#define READ_BATCH   32	  /* messages of one recvmmsg(2) */
-#define READ_ROUNDS  8	  /* of those a wake-up: other sockets and timers get their turn */
-#define LOOK_EVERY   256  /* octets of messages, whether the turn of the loop has become long */
-#define LENGTH_MORE  64	  /* octets that each message counts more than it has */
+#define READ_BATCH   32	 /* messages of one recvmmsg(2) */
+#define READ_ROUNDS  8	 /* of those a wake-up: other sockets and timers get their turn */
+#define LOOK_EVERY   256 /* octets of messages, whether the turn of the loop has become long */
+#define LENGTH_MORE  64	 /* octets that each message counts more than it has */
+#define LETTING_GO   (5 * NSEC_PER_SEC) /* a socket that was closed may still be kept elsewhere */
+#define BIND_TRIES   50			/* so long as that may be why an address is in use */
 #define MESSAGE_ROOM 9216 /* a longer message arrives cut off, and fails its length checks */
 #define RECEIVE_ROOM (4 << 20)
 #define SEND_ROOM    (1 << 20)
@@ -38,6 +41,7 @@ struct relay_sockets {
 	void *arg;
 	struct listener *list;
 	struct descriptors adopted;
+	uint64_t closed_ns; /* when the last listener was */
 	struct outbox *outbox;
 	struct event *flush; /* sends what was queued outside a wake-up of ours */
 	struct event *rest;  /* goes on with the batch in a later turn of the loop */
@@ -310,13 +314,28 @@ static int listener_bind(struct listener *listener, const struct amt_sockaddr *l
 	return rc;
 }
 
+/* The holder closes its own descriptor of a socket a moment after we close ours: an address that
+ * goes and returns at once may be in use until then. */
+static int listener_bind_soon(struct listener *listener, const struct amt_sockaddr *local)
+{
+	static const struct timespec moment = {.tv_nsec = 10 * NSEC_PER_MSEC};
+	uint64_t closed = listener->owner->closed_ns;
+	int tries = closed && clock_now() - closed < LETTING_GO ? BIND_TRIES : 1, rc;
+
+	while ((rc = listener_bind(listener, local)) == -EADDRINUSE && --tries) {
+		close(listener->fd);
+		nanosleep(&moment, NULL);
+	}
+	return rc;
+}
+
 static int listener_open(struct listener *listener, const struct amt_sockaddr *local)
 {
 	int rc = 0;
 
 	listener->fd = take_adopted(&listener->owner->adopted, local);
 	if (listener->fd < 0)
-		rc = listener_bind(listener, local);
+		rc = listener_bind_soon(listener, local);
 	return rc ? rc : set_options(listener->fd, addr_is_ipv4(&local->addr));
 }
 
@@ -363,6 +382,7 @@ void relay_sockets_close(struct relay_sockets *sockets, const struct amt_addr *a
 		;
 	*at = listener->next;
 	listener_free(listener);
+	sockets->closed_ns = clock_now();
 }
 
 void relay_sockets_walk(const struct relay_sockets *sockets,
