@@ -3,6 +3,6 @@
 # Sourced by the tests of this folder, after tests/e2e/lib.sh. AMT_VM_PLAN=short is how
 # `make test-vm` runs them; else all of each test is run.
 
-full_only() { # what comes after this is of the full plan
-	[ "${AMT_VM_PLAN:-full}" = full ] || finish
+full_plan() {
+	[ "${AMT_VM_PLAN:-full}" = full ]
 }
