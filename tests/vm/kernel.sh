@@ -3,9 +3,7 @@
 # What the tests with the Linux kernel's own AMT driver share: streams, and one look of tshark at
 # what was recorded. AMT_DRIVER is the module, as `scripts/vm module` builds it; AMT_VM_LONG=1 makes
 # the long streams ten minutes instead of one.
-source "$(dirname "${BASH_SOURCE[0]}")/../e2e/lib.sh"
-# shellcheck source=plan.sh
-source "$(dirname "${BASH_SOURCE[0]}")/plan.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=driver.sh
 source "$(dirname "${BASH_SOURCE[0]}")/driver.sh"
 
@@ -52,7 +50,7 @@ long_packets=$((long_seconds * 20))
 send_long() { # send_long GROUP...
 	local options=() group
 	for group in "$@"; do options+=(-g "$group"); done
-	send "${options[@]}" -n $long_packets -s 200 -r 32k
+	send_in_order "${options[@]}" -n $long_packets -s 200 -r 32k
 }
 
 # ---- what was recorded: one run of tshark, which takes long to start in a guest ----

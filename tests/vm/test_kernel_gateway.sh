@@ -48,7 +48,7 @@ join() {
 
 file_through() { # file_through CHANNEL: joins, compares octet by octet, leaves
 	join r gw 1 --complete --compare "$net_dir/file" "$1"
-	send -g "${1#*,}" -s 1200 -r 2M "$net_dir/file"
+	send_in_order -g "${1#*,}" -s 1200 -r 2M "$net_dir/file"
 	listener_good r
 	wait_for "$patience" no_groups || fail "no leave: $(ctl groups)"
 }
@@ -69,7 +69,7 @@ both_families() {
 	join r4 gw 1 --expect 40 "$(channel 4)"
 	join r6 gw 1 --expect 40 "$(channel 6)"
 	one_tunnel
-	send -g "$ssm4" -g "$ssm6" -n 40 -s 1200 -r 500k
+	send_in_order -g "$ssm4" -g "$ssm6" -n 40 -s 1200 -r 500k
 	listener_good r4
 	listener_good r6
 }
@@ -169,7 +169,7 @@ long() {
 relay_restart() {
 	local sender
 	join r gw 1 --expect 400 "$(channel 4)"
-	send -g "$ssm4" -n 400 -r 200k -s 1200 &
+	send_in_order -g "$ssm4" -n 400 -r 200k -s 1200 &
 	sender=$!
 	kill -KILL "$(ctl --json status | jq .pid)"
 	sleep $((query_interval + 2))
@@ -205,7 +205,7 @@ nat() {
 	done
 	expect "addresses" "$(ctl --json tunnels | jq '[.tunnels[].gateway] | unique | length')" -eq 1
 	expect "tunnels" "$(ctl --json tunnels | jq '.tunnels | length')" -eq 3
-	send -g "$ssm4" -n 60 -s 1200 -r 1M
+	send_in_order -g "$ssm4" -n 60 -s 1200 -r 1M
 	for n in 1 2 3; do
 		listener_good "r$n"
 	done

@@ -61,13 +61,6 @@ forwards() {
 	done
 }
 
-# A stream that must stay in order: no XDP program is at up0, so each packet waits at the CPU that
-# sent it, and a sender that the scheduler moves overtakes itself. on_one_cpu COMMAND...
-on_one_cpu() (
-	taskset -cp 0 "$BASHPID" >/dev/null
-	"$@"
-)
-
 flows() { # flows GROUP: its packets are taken out of the tunnel
 	ctl --json groups | jq -e ".groups[] | select(.group == \"$1\") | .packets > 0"
 }
@@ -81,7 +74,7 @@ file_through() {
 	done
 	listener_start r gw --complete --compare "$net_dir/file" "$@"
 	forwards "${groups[@]}"
-	on_one_cpu send "${options[@]}" -s 1200 -r 2M "$net_dir/file"
+	send_in_order "${options[@]}" -s 1200 -r 2M "$net_dir/file"
 	listener_good r
 	wait_for "$patience" gateway_is '.groups == 0' || fail "no leave: $(ctl groups)"
 }
@@ -130,7 +123,7 @@ long() {
 	listener_start long gw --expect "$long_packets" "$(channel 4)" "$(channel 6)"
 	forwards "$ssm4" "$ssm6"
 	queries=$(stat query_received) failed=$(stat gateway_relay_failed)
-	on_one_cpu send_long "$ssm4" "$ssm6"
+	send_long "$ssm4" "$ssm6"
 	listener_good long
 	expect "Queries meanwhile" $(($(stat query_received) - queries)) -ge $((long_seconds / 10))
 	expect "relays that failed" "$(stat gateway_relay_failed)" -eq "$failed"
@@ -143,7 +136,7 @@ gateway_restart() {
 	file_make 50001
 	listener_start r gw --expect 200 "$(channel 4)"
 	forwards "$ssm4"
-	on_one_cpu send -g "$ssm4" -n 200 -r 200k -s 1200 &
+	send_in_order -g "$ssm4" -n 200 -r 200k -s 1200 &
 	sender=$!
 	kill -KILL "$(ctl --json status | jq .pid)"
 	our_gateway
