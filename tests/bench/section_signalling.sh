@@ -30,12 +30,12 @@ signalling_threads() { # signalling_threads NAME
 	[ -n "$(pgrep "^napi/$1-")" ] || net_die "$1 does not poll in threads"
 }
 
-signalling_relay() { # signalling_relay NAME NUMBER SHIELD
+signalling_relay() { # signalling_relay NAME NUMBER SHIELD [UPLINK]: one more
 	signalling_link "$1" "$2"
 	cat >"$net_dir/$1.conf" <<-CONF
 		relay {
 		    address = {"10.2.$2.1"}
-		    uplink = {"$1"}
+		    uplink = {"$1"${4:+, "$4"}}
 		    upstream = {"up0"}
 		    shield = $3
 		}
@@ -91,13 +91,14 @@ signalling_round() {
 		amtd: ($amtd / $answered), plain: ($kernel / $signalling_requests + $amtd / $answered)}"
 }
 
-# CPU time of amtd while gateways come, each a tunnel with one channel, and while they only refresh.
+# CPU time of amtd while gateways come, each a tunnel with one channel, while they only refresh, and
+# while they do so beside a flood: a share of one CPU then.
 signalling_updates() {
-	local pid=$signalling_shield_pid cpu updates now
+	local pid=$signalling_shield_pid cpu updates now round
 	cpu=$(cpu_ns "$pid")
 	# shellcheck disable=SC2046
 	$(where shield-foe) "$build/amt-load" gateways -r 10.2.2.1 -n $signalling_gateways -b 8192 \
-		-S 10.2.2.2 -R 1 --start-rate 1000 --quiet 10.1.0.1,232.8.0.1 >/dev/null 2>&1 &
+		-S 10.2.4.2 -R 1 --start-rate 1000 --quiet 10.1.0.1,232.8.0.1 >/dev/null 2>&1 &
 	signalling_load=$!
 	wait_for 60 signalling_has $signalling_gateways || net_die "gateways do not come"
 	signalling_join_ns=$((($(cpu_ns "$pid") - cpu) / signalling_gateways))
@@ -107,6 +108,11 @@ signalling_updates() {
 	sleep 8
 	now=$(signalling_stat shield update_accepted)
 	signalling_update_ns=$((($(cpu_ns "$pid") - cpu) / (now - updates)))
+	cpu=$(run_ns "$pid") now=$(date +%s%N)
+	for ((round = 0; round < signalling_rounds; round++)); do
+		signalling_flood shield 2
+	done
+	signalling_flood_share=$(jq -n "($(run_ns "$pid") - $cpu) / ($(date +%s%N) - $now)")
 	kill -INT $signalling_load
 	wait $signalling_load || true
 }
@@ -125,7 +131,7 @@ signalling_joins() {
 	sender=$!
 	sleep 1 # it runs
 	# shellcheck disable=SC2046
-	$(where shield-foe) "$build/amt-load" gateways -r 10.2.2.1 -n 100 -b 262144 -S 10.2.2.2 \
+	$(where shield-foe) "$build/amt-load" gateways -r 10.2.2.1 -n 100 -b 262144 -S 10.2.4.2 \
 		--start-rate 25 -d 6 --quiet --json 10.1.0.1,232.8.0.2 >"$net_dir/joins.json" || true
 	kill -INT $sender
 	wait $sender || true
@@ -135,15 +141,19 @@ section_signalling() {
 	local round
 	[ -x "$build/tests/e2e/flood" ] || net_die "tests/e2e/flood is missing"
 	signalling_link bare 1
-	signalling_relay shield 2 true
+	signalling_relay shield 2 true calm
 	signalling_shield_pid=$relay_pid
+	# genuine gateways come by a ring that the flood does not fill
+	net_link shield-foe calm0 shield calm
+	net_addr shield calm 10.2.4.1/24
+	net_addr shield-foe calm0 10.2.4.2/24
+	ip -n "$net_id-shield-foe" route add 10.2.2.1 via 10.2.4.1
 	signalling_relay plain 3 false
 	signalling_plain_pid=$relay_pid
 	net_add signalling-src
 	net_link signalling-src src0 shield up0
 	net_addr signalling-src src0 10.1.0.1/24
 	net_addr shield up0 10.1.0.254/24
-	net_addr shield-foe foe0 10.2.2.2/24
 	# shellcheck disable=SC2046
 	$(where bare) "$build/tests/e2e/flood" sink bare &
 	disown
@@ -153,14 +163,15 @@ section_signalling() {
 	done | jq -s 'def median(f): map(f) | sort | .[length / 2 | floor];
 		{bare_ns: median(.bare), shield_ns: median(.shield), amtd_ns: median(.amtd),
 		plain_ns: median(.plain)}' >"$net_dir/requests.json"
-	ip -n "$net_id-shield" neigh del 10.2.2.2 dev shield
 	signalling_joins
 	signalling_updates
 	jq --argjson join $signalling_join_ns --argjson update $signalling_update_ns \
+		--argjson gateways $signalling_gateways --argjson share "$signalling_flood_share" \
 		--slurpfile joins "$net_dir/joins.json" '. + {
 			ratio: (.plain_ns / .shield_ns),
 			ratio_without_driver: ((.plain_ns - .bare_ns) / (.shield_ns - .bare_ns)),
-			update_ns: $update, join_ns: $join, joined: $joins[0].established,
+			update_ns: $update, join_ns: $join, gateways: $gateways,
+			flood_share: $share, joined: $joins[0].established,
 			first_packet_median_ns: $joins[0].data_median_ns,
 			first_packet_p99_ns: $joins[0].data_p99_ns}' "$net_dir/requests.json" \
 		>"$net_dir/signalling.json"
@@ -178,6 +189,7 @@ signalling_print() {
 		"  amtd    \(.plain_ns | rate) (\(.plain_ns | us) us each; amtd alone \(.amtd_ns | us) us, \(.amtd_ns | rate))",
 		"  shield/amtd \(.ratio * 10 | round / 10), without the driver \(.ratio_without_driver * 10 | round / 10)",
 		"Updates: \(.update_ns | us) us of amtd that change nothing, \(.join_ns | us) us with a new tunnel and its join",
+		"amtd in a flood with the shield, beside \(.gateways) gateways that refresh each second: \(.flood_share * 1000 | round / 10) % of a CPU",
 		"From join to first packet, \(.joined) gateways, 1,000 packets a second: \(.first_packet_median_ns | ms) ms in the median, 99 % in \(.first_packet_p99_ns | ms) ms"' \
 		"$net_dir/signalling.json"
 }
