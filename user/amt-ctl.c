@@ -307,6 +307,8 @@ static int run_command(struct session *session, int argc, char **argv)
 	}
 	if (!command->run)
 		return help(argc - 1, argv + 1);
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+		return help(1, argv);
 	request = json_pack("{ss}", "command", name);
 	if (!command->parse(&session->arguments, argc, argv, request)) {
 		json_decref(request);

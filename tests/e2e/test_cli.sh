@@ -55,6 +55,7 @@ amt_ctl_usage() {
 	expect "drain too long" 2 "no number from 0 to 86400" "$ctl" -i "$name" shutdown --drain 86401
 	expect "help" 0 "attach IFACE" "$ctl" help
 	expect "help of one" 0 "example: amt-ctl attach" "$ctl" help attach
+	expect "help by option" 0 "example: amt-ctl attach" "$ctl" -i "$name" attach --help
 	expect "help of none" 2 "no command 'fly'" "$ctl" help fly
 	expect "amt-ctl version" 0 "^amt-ctl [0-9]" "$ctl" -V
 }
