@@ -8,6 +8,7 @@
 #include "unit/unit.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "base/addr.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "bpf/helper_judge.h"
 #include "bpf/helper_packet.h"
 #include "bpf/helper_stream.h"
@@ -227,11 +229,60 @@ static void late_copies_are_dropped(void **state)
 	assert_true(stay.missing <= late * AMT_BLOCK_MEMBERS);
 }
 
+/* ---- the uplink is detached in a turn of the loop that has no time left ---- */
+
+static bool uplink_has_program(void)
+{
+	return system("ip link show dev dn0 | grep -q xdp") == 0;
+}
+
+static void detach_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct datapath_interface left[AMT_INTERFACES_MAX];
+
+	while (!loop_turn_is_long())
+		;
+	assert_int_equal(datapath_detach(t.dp, "dn0", NULL), 0);
+	assert_int_equal(datapath_detach(t.dp, "dn0", NULL), -ENODEV);
+	assert_int_equal(datapath_interfaces(t.dp, left, AMT_INTERFACES_MAX), 1);
+	assert_true(uplink_has_program()); /* it is still sent by */
+}
+
+static void look_at_blocks(evutil_socket_t fd, short what, void *arg)
+{
+	struct datapath_set_view view;
+
+	assert_int_equal(datapath_set_view(t.dp, t.set, &view), 0);
+	if (!view.blocks || !--*(int *)arg)
+		event_base_loopbreak(t.base);
+}
+
+static void detached_by_and_by(void **state)
+{
+	static const struct timeval period = {.tv_usec = 1000};
+	int looks = 10000;
+	struct event *once = evtimer_new(t.base, detach_late, NULL);
+	struct event *look = event_new(t.base, -1, EV_PERSIST, look_at_blocks, &looks);
+	struct datapath_set_view view;
+
+	assert_true(uplink_has_program());
+	event_active(once, EV_TIMEOUT, 0);
+	event_add(look, &period);
+	loop_run(t.base);
+	assert_int_equal(datapath_set_view(t.dp, t.set, &view), 0);
+	assert_int_equal(view.blocks, 0);
+	assert_int_equal(view.members, MEMBERS);
+	assert_false(uplink_has_program());
+	event_free(once);
+	event_free(look);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(nobody_else_notices, setup, teardown),
 		cmocka_unit_test_setup_teardown(late_copies_are_dropped, setup, teardown),
+		cmocka_unit_test_setup_teardown(detached_by_and_by, setup, teardown),
 	};
 	int failed;
 

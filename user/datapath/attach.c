@@ -41,8 +41,8 @@ const struct interface *interface_by_uplink(const struct datapath *dp, uint32_t 
 	for (i = 0; i < AMT_INTERFACES_MAX; i++) {
 		const struct interface *interface = &dp->interfaces[i];
 
-		if (interface->used && interface->flags & AMT_INTERFACE_UPLINK &&
-		    interface->uplink == uplink)
+		if (interface->used && interface->uplink == uplink &&
+		    (interface->flags & AMT_INTERFACE_UPLINK || interface->leaving))
 			return interface;
 	}
 	return NULL;
@@ -71,12 +71,6 @@ static int take_uplink(struct datapath *dp, struct interface *interface, struct 
 				 interface->name, AMT_UPLINKS_MAX);
 	interface->uplink = uplink;
 	return 0;
-}
-
-static void changed(struct datapath *dp)
-{
-	tunnels_reroute(dp);
-	sets_refresh(dp);
 }
 
 /* ---- what the operator asks ---- */
@@ -150,6 +144,7 @@ static int attach(struct datapath *dp, const char *name, uint32_t roles, uint32_
 		return error_set(err, -ENOSPC, "%d interfaces are attached already",
 				 AMT_INTERFACES_MAX);
 	interface->ifindex = ifindex;
+	interface->leaving = false;
 	roles |= interface->flags & keep;
 	ret = set_roles(dp, interface, roles, mode, runtime, err);
 	if (!ret)
@@ -162,7 +157,7 @@ static int attach(struct datapath *dp, const char *name, uint32_t roles, uint32_
 	} else {
 		interface->said = true;
 	}
-	changed(dp);
+	sweep_all(dp);
 	malloc_trim(0); /* loading took megabytes (the kernel's BTF) for a moment */
 	return ret;
 }
@@ -189,13 +184,28 @@ int datapath_detach(struct datapath *dp, const char *name, struct error *err)
 {
 	struct interface *interface = interface_by_name(dp, name);
 
-	if (!interface)
+	if (!interface || interface->leaving)
 		return error_set(err, -ENODEV, "%s is not attached; what is: amt-ctl status", name);
-	interface->flags &= ~INTERFACE_ROLES; /* first no copies to it, then no programs on it */
-	tunnels_reroute(dp);
-	interface_take_down(dp, interface);
-	sets_refresh(dp);
+	interface->flags &= ~INTERFACE_ROLES;
+	interface->leaving = true; /* first no copies to it, then no programs on it */
+	sweep_all(dp);
 	return 0;
+}
+
+bool interfaces_leave(struct datapath *dp)
+{
+	bool any = false;
+	unsigned int i;
+
+	for (i = 0; i < AMT_INTERFACES_MAX; i++) {
+		if (!dp->interfaces[i].leaving)
+			continue;
+		interface_take_down(dp, &dp->interfaces[i]);
+		any = true;
+	}
+	if (any)
+		dp->sweep_set = 0;
+	return any;
 }
 
 unsigned int datapath_interfaces(const struct datapath *dp, struct datapath_interface *out,
@@ -207,7 +217,7 @@ unsigned int datapath_interfaces(const struct datapath *dp, struct datapath_inte
 		const struct interface *in = &dp->interfaces[i];
 		struct datapath_interface *view;
 
-		if (!in->used)
+		if (!in->used || in->leaving)
 			continue;
 		if (n++ >= max)
 			continue;
@@ -247,7 +257,7 @@ static void went_away(struct datapath *dp, struct interface *interface)
 	interface->flags &= ~(AMT_INTERFACE_XDP | AMT_INTERFACE_TC);
 	interface->xmit = false;
 	interface_save(dp, interface);
-	changed(dp);
+	sweep_all(dp);
 	if (dp->callbacks.interface_changed)
 		dp->callbacks.interface_changed(dp->callbacks.arg, interface->name, false);
 }
@@ -261,7 +271,7 @@ static void came_back(struct datapath *dp, struct interface *interface, uint32_t
 		log_error("%s is back but cannot be attached: %s", interface->name, err.text);
 	else
 		log_info("%s is back, attached again", interface->name);
-	changed(dp);
+	sweep_all(dp);
 	if (dp->callbacks.interface_changed)
 		dp->callbacks.interface_changed(dp->callbacks.arg, interface->name, true);
 }
@@ -271,6 +281,8 @@ void interface_link(struct datapath *dp, uint32_t ifindex, const char *name, boo
 {
 	struct interface *interface = interface_by_ifindex(dp, ifindex);
 
+	if (interface && interface->leaving)
+		return;
 	if (interface && !present) {
 		went_away(dp, interface);
 	} else if (interface) {
@@ -314,7 +326,7 @@ void interfaces_tick(struct datapath *dp)
 	}
 	interfaces_spread(dp);
 	if (refresh)
-		sets_refresh(dp);
+		sweep_sets(dp);
 }
 
 /* ---- adoption ---- */

@@ -163,8 +163,8 @@ static int open_events(struct datapath *dp, struct error *err)
 	dp->ring_event = event_new(dp->base, ring_buffer__epoll_fd(dp->ring), EV_READ | EV_PERSIST,
 				   on_ring, dp);
 	dp->tick_event = event_new(dp->base, -1, EV_PERSIST, on_tick, dp);
-	if (!dp->ring_event || !dp->tick_event || event_add(dp->ring_event, NULL) ||
-	    event_add(dp->tick_event, &period))
+	if (!dp->ring_event || !dp->tick_event || sweep_open(dp) ||
+	    event_add(dp->ring_event, NULL) || event_add(dp->tick_event, &period))
 		return error_set(err, -ENOMEM, "no memory for the data path's events");
 	return 0;
 }
@@ -222,8 +222,9 @@ void datapath_set_options(struct datapath *dp, const struct datapath_options *op
 	interfaces_spread(dp);
 	if (options->tunnel_mtu != before.tunnel_mtu ||
 	    options->tunnel_mtu_min != before.tunnel_mtu_min)
-		tunnels_reroute(dp);
-	sets_refresh(dp);
+		sweep_all(dp);
+	else
+		sweep_sets(dp);
 }
 
 static int start(struct datapath *dp, struct error *err)
@@ -249,7 +250,7 @@ static int start(struct datapath *dp, struct error *err)
 	if (dp->adopted) {
 		interfaces_adopt(dp);
 		adopt_track(dp);
-		sets_refresh(dp);
+		sweep_sets(dp);
 	}
 	malloc_trim(0); /* loading took tens of megabytes (the kernel's BTF) for a moment */
 	return open_events(dp, err);
@@ -271,6 +272,7 @@ int datapath_open(struct datapath **out, const struct datapath_options *options,
 	dp->callbacks = *callbacks;
 	dp->base = base;
 	dp->pins.lock_fd = -1;
+	dp->sweep_set = dp->sweep_tunnel = DATAPATH_NONE;
 	maps_init(&dp->maps);
 	programs_init(&dp->programs);
 	object_quiet_libraries();
@@ -301,6 +303,8 @@ static void release(struct datapath *dp)
 		event_free(dp->ring_event);
 	if (dp->tick_event)
 		event_free(dp->tick_event);
+	if (dp->sweep_event)
+		event_free(dp->sweep_event);
 	if (dp->ring)
 		ring_buffer__free(dp->ring);
 	nexthops_close(dp->nexthops);

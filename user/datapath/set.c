@@ -102,13 +102,10 @@ void set_refresh(struct datapath *dp, struct set *set)
 	set_write(dp, set, &nobody);
 }
 
-void sets_refresh(struct datapath *dp)
+void set_refresh_id(struct datapath *dp, uint32_t id)
 {
-	uint32_t id;
-
-	for (id = 0; id < dp->sets_top; id++)
-		if (dp->sets[id].used)
-			set_refresh(dp, &dp->sets[id]);
+	if (dp->sets[id].used)
+		set_refresh(dp, &dp->sets[id]);
 }
 
 /* ---- members ---- */

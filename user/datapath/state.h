@@ -35,6 +35,7 @@
 /* An attached interface; its slot is that of the map `interfaces`. ifindex 0: it is away. */
 struct interface {
 	bool used, said;
+	bool leaving; /* detached, but tunnels may still be served by it */
 	char name[IFNAMSIZ];
 	uint32_t ifindex;
 	uint32_t flags; /* AMT_INTERFACE_* */
@@ -118,7 +119,8 @@ struct datapath {
 	struct fanout *fanout;
 	struct nexthops *nexthops;
 	struct ring_buffer *ring;
-	struct event *ring_event, *tick_event;
+	struct event *ring_event, *tick_event, *sweep_event;
+	uint32_t sweep_set, sweep_tunnel; /* to be looked at next; DATAPATH_NONE: none */
 	unsigned int ticks;
 };
 
@@ -168,6 +170,16 @@ void interface_link(struct datapath *dp, uint32_t ifindex, const char *name, boo
 void interfaces_adopt(struct datapath *dp);
 void interfaces_sweep(struct datapath *dp);
 void interfaces_tick(struct datapath *dp);
+/* Takes down those that have been waiting for it; true: there was one, so sets are to be swept. */
+bool interfaces_leave(struct datapath *dp);
+
+/* ---- sweep.c: all sets or tunnels, some of them in each turn of the loop ---- */
+int sweep_open(struct datapath *dp);
+/* Of each set, what its entry says. */
+void sweep_sets(struct datapath *dp);
+/* The same, and by what each tunnel is served. */
+void sweep_all(struct datapath *dp);
+void sweep_go_on(struct datapath *dp);
 
 /* ---- endpoint.c ---- */
 uint32_t endpoint_get(struct datapath *dp, const struct amt_endpoint *want);
@@ -180,8 +192,8 @@ void endpoints_adopt(struct datapath *dp);
 
 /* ---- tunnel.c ---- */
 void tunnel_routed(struct datapath *dp, uint32_t id, const struct nexthop_route *route);
-/* Interfaces changed: look at every tunnel's route again. */
-void tunnels_reroute(struct datapath *dp);
+/* Lets the tunnel's members follow its route, the uplinks and the policies of now. */
+void tunnel_reroute(struct datapath *dp, uint32_t id);
 void tunnels_review(struct datapath *dp);
 void tunnel_mark_retry(struct datapath *dp, uint32_t id);
 void tunnel_account(struct datapath *dp, uint32_t id, uint32_t set, bool join);
@@ -208,7 +220,7 @@ void set_unplace(struct datapath *dp, uint32_t ref);
 void set_move(struct datapath *dp, uint32_t ref, uint32_t endpoint);
 void set_count_mtu(struct datapath *dp, uint32_t ref, uint32_t mtu);
 void set_refresh(struct datapath *dp, struct set *set);
-void sets_refresh(struct datapath *dp);
+void set_refresh_id(struct datapath *dp, uint32_t id);
 struct set *set_find(struct datapath *dp, const struct amt_group_key *key);
 void member_drop(struct datapath *dp, uint32_t ref);
 void group_counters_read(const struct datapath *dp, uint32_t set, struct amt_group_counters *sum);

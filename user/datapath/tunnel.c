@@ -216,13 +216,10 @@ void tunnel_routed(struct datapath *dp, uint32_t id, const struct nexthop_route 
 	tunnel_apply(dp, id);
 }
 
-void tunnels_reroute(struct datapath *dp)
+void tunnel_reroute(struct datapath *dp, uint32_t id)
 {
-	uint32_t id;
-
-	for (id = 0; id < dp->tunnels_top; id++)
-		if (dp->tunnels[id].used)
-			tunnel_apply(dp, id);
+	if (dp->tunnels[id].used)
+		tunnel_apply(dp, id);
 }
 
 /* Members that found no free block, tunnels that found no free endpoint: some come free with every
