@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2034,SC2154 # shared with tests/bench/run
 # Very many gateways, each with an address of its own out of 10.64.0.0/10, played by as many
-# amt-load as it takes: a process may have fewer files open than there are gateways.
+# amt-load as it takes: a process may have fewer files open than there are gateways. They are to be
+# taken for other machines, so they leave the CPU to what is measured.
 
 crowd_pids=() crowd_files=()
 
@@ -21,7 +22,7 @@ crowd_start() { # crowd_start NAME FIRST N CHANNEL [OPTION...]
 		n=$((end - at < limit ? end - at : limit))
 		crowd_files+=("$net_dir/crowd.$name.$at.json")
 		# shellcheck disable=SC2046
-		$(where "$name") "$build/amt-load" gateways -r 10.2.0.1 -n "$n" -R 3600 --quiet --json \
+		$(where "$name") nice -n 19 "$build/amt-load" gateways -r 10.2.0.1 -n "$n" -R 3600 --quiet --json \
 			-S "10.$((64 + at / 65536)).$((at / 256 % 256)).$((at % 256))x$n" "$@" \
 			"$channel" >"${crowd_files[-1]}" 2>/dev/null &
 		crowd_pids+=($!)
