@@ -54,8 +54,9 @@ state_join_all() {
 	local others=$((state_tunnels - state_watchers - state_leavers))
 	crowd_files=()
 	crowd_start st-gw 1 $others 10.1.0.1,232.8.0.1x2 -b 16384 --start-rate 700 --end none
-	# the watchers' third group is the one whose stream goes through the restart
-	crowd_start st-gw $((others + 1)) $state_watchers 10.1.0.1,232.8.0.1x3 -b 65536 --end none
+	# the watchers' third group is the one whose stream goes through the restart; each has room
+	# for all of it, however late it gets a CPU
+	crowd_start st-gw $((others + 1)) $state_watchers 10.1.0.1,232.8.0.1x3 -b 1048576 --end none
 	crowd_start st-gw $((state_tunnels - state_leavers + 1)) $state_leavers \
 		10.1.0.1,232.8.0.1x2 -b 16384 --start-rate 1000 --end leave
 	state_await $state_tunnels 300
