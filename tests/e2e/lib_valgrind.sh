@@ -15,7 +15,7 @@ valgrind_begin() {
 	printf '#!/bin/sh\nexec %s "$@"\n' "${valgrind[*]} $build/amtd" >"$net_dir/bin/amtd"
 	chmod +x "$net_dir/bin/amtd"
 	build=$net_dir/bin
-	net_patience=120
+	net_patience=300 # on a machine that does much else a start takes a minute and more
 }
 
 # What has been found since the last call. (valgrind warns of commands of bpf(2) that it does not
