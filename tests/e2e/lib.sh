@@ -216,15 +216,14 @@ expect_path() { # expect_path GROUP PATTERN
 # ---- load ----
 
 # Gateways in the background; returns when all have sent their joins and the relay has as many
-# tunnels as expected. They go before others, since what a socket drops while they wait for a CPU is
-# missing, too. gateways_start NAME TUNNELS OPTION...
+# tunnels as expected. gateways_start NAME TUNNELS OPTION...
 gateways_start() {
 	local name=$1 tunnels=$2
 	shift 2
 	rm -f "$net_dir/$name.ready"
 	# shellcheck disable=SC2046
-	nice -n -10 $(where gw) "$build/amt-load" gateways --quiet --json --list \
-		--ready "$net_dir/$name.ready" "$@" >"$net_dir/$name.json" 2>"$net_dir/$name.err" &
+	$(where gw) "$build/amt-load" gateways --quiet --json --list --ready "$net_dir/$name.ready" \
+		"$@" >"$net_dir/$name.json" 2>"$net_dir/$name.err" &
 	echo $! >"$net_dir/$name.pid"
 	wait_for 30 test -e "$net_dir/$name.ready" ||
 		fail "$name: gateways are not ready: $(cat "$net_dir/$name.err")"

@@ -18,10 +18,11 @@ channels() {
 	printf "$source6,%s " "${groups6[@]}"
 }
 
-# 50 gateways, every other one over IPv6, each with two groups of each family
+# 50 gateways, every other one over IPv6, each with two groups of each family, and with room for
+# what comes while they wait for a CPU
 gateways() { # gateways OPTION...
 	# shellcheck disable=SC2046
-	gateways_start g 50 -n 50 -r "$relay4" -r "$relay6" $(sources) "$@" $(channels)
+	gateways_start g 50 -n 50 -b 32M -r "$relay4" -r "$relay6" $(sources) "$@" $(channels)
 }
 
 stream() { # until it is interrupted: all four groups, 150 packets a second each
