@@ -468,17 +468,25 @@ static void link_tunnel(struct nexthops *nh, uint32_t id, struct destination *de
 	dest->first = id;
 }
 
-int nexthop_track(struct nexthops *nh, uint32_t id, const struct amt_addr *gateway,
-		  const struct amt_addr *relay)
+static int destination_for(struct nexthops *nh, uint32_t id, const struct amt_addr *gateway,
+			   const struct amt_addr *relay, struct destination **dest)
 {
-	struct destination_key key = {.gateway = *gateway, .relay = *relay};
-	struct destination *dest;
+	const struct destination_key key = {.gateway = *gateway, .relay = *relay};
 
 	if (id >= nh->max_tunnels)
 		return -EINVAL;
-	dest = destination_get(nh, &key);
-	if (!dest)
-		return -ENOMEM;
+	*dest = destination_get(nh, &key);
+	return *dest ? 0 : -ENOMEM;
+}
+
+int nexthop_track(struct nexthops *nh, uint32_t id, const struct amt_addr *gateway,
+		  const struct amt_addr *relay)
+{
+	struct destination *dest;
+	int ret = destination_for(nh, id, gateway, relay, &dest);
+
+	if (ret)
+		return ret;
 	if (dest->fresh)
 		resolve_new(nh, dest);
 	link_tunnel(nh, id, dest);
@@ -489,14 +497,11 @@ int nexthop_track(struct nexthops *nh, uint32_t id, const struct amt_addr *gatew
 int nexthop_track_later(struct nexthops *nh, uint32_t id, const struct amt_addr *gateway,
 			const struct amt_addr *relay)
 {
-	struct destination_key key = {.gateway = *gateway, .relay = *relay};
 	struct destination *dest;
+	int ret = destination_for(nh, id, gateway, relay, &dest);
 
-	if (id >= nh->max_tunnels)
-		return -EINVAL;
-	dest = destination_get(nh, &key);
-	if (!dest)
-		return -ENOMEM;
+	if (ret)
+		return ret;
 	link_tunnel(nh, id, dest);
 	nexthop_mark(nh, dest);
 	return 0;
