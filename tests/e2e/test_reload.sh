@@ -114,7 +114,8 @@ live() {
 	reloads '^changed: address, discovery$' "${base[@]}"
 	status_is '.addresses | length == 2' || fail "addresses: $(ctl status)"
 	reloads '^changed: address$' 'upstream = up0' 'uplink = down0' # those of the uplink
-	status_is '[.addresses[] | select(.interface == "down0")] | length == 2' || fail "addresses"
+	wait_for 20 status_is '[.addresses[] | select(.interface == "down0")] | length == 2' ||
+		fail "addresses: $(ctl status)"
 	reloads '^changed: address$' "${base[@]}"
 	# interfaces: one more, which is not there yet
 	reloads '^changed: upstream, uplink$' "${base[0]}" 'upstream = {up0, late0}' \

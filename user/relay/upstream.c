@@ -305,8 +305,7 @@ void upstream_set_timing(struct upstream *u, uint64_t hold_ns, unsigned int retr
 
 void upstream_sockets_changed(struct upstream *u)
 {
-	u->sockets_said = false;
-	upstream_link_wake(u);
+	upstream_link_sockets(u);
 }
 
 void upstream_close(struct upstream *u)

@@ -92,6 +92,9 @@ int upstream_link_open(struct upstream *u, struct error *err);
 void upstream_link_free(struct upstream *u);
 /* Something is queued. */
 void upstream_link_wake(struct upstream *u);
+/* Sockets came or went: said at once, since an address that goes may be wanted again in this turn
+ * of the loop, and is in use until the holder has heard. */
+void upstream_link_sockets(struct upstream *u);
 void upstream_link_quit(struct upstream *u);
 /* Greets the holder anew, on a connection of its own; it keeps its joins meanwhile. */
 void upstream_link_renew(struct upstream *u);

@@ -129,6 +129,14 @@ static int say_sockets(struct upstream *u)
 	return 0;
 }
 
+void upstream_link_sockets(struct upstream *u)
+{
+	u->sockets_said = false;
+	/* what cannot be said now, or a lost holder, is on_writable()'s */
+	if (u->state == HOLDER_READY && say_sockets(u))
+		upstream_link_wake(u);
+}
+
 static int say_next(struct upstream *u)
 {
 	struct join *join = u->queue;
