@@ -60,9 +60,14 @@ static __always_inline bool ingress_prepare(struct xdp_md *ctx, const struct dat
 }
 
 static __always_inline int ingress_recirculate(struct xdp_md *ctx, struct amt_meta *meta,
-					       const struct relay_group *group,
+					       const struct relay_group *group, __u32 block,
 					       const struct amt_config *conf)
 {
+	/* a single block is its CPU's; else the group's begins to split */
+	if (group->blocks.count == 1)
+		meta->cpu = block_cpu(block);
+	else
+		meta->cpu = conf->cpus ? group->id % conf->cpus : 0;
 	meta->stage = META_SPLIT;
 	meta->first = group->blocks.first;
 	meta->count = group->blocks.count;
@@ -95,17 +100,13 @@ static __always_inline int ingress_forward(struct xdp_md *ctx, const struct data
 		return XDP_DROP;
 	}
 	block = ref->block;
-	if (group->blocks.count == 1)
-		meta.cpu = block_cpu(block);
-	else
-		meta.cpu = conf->cpus ? group->id % conf->cpus : 0;
 	if (group->path != AMT_PATH_XDP_DIRECT || group->blocks.count != 1)
-		return ingress_recirculate(ctx, &meta, group, conf);
+		return ingress_recirculate(ctx, &meta, group, block, conf);
 	ep = block_endpoint(block, &copies);
 	if (!ep)
 		return XDP_DROP;
 	if (copies > ep->direct_max)
-		return ingress_recirculate(ctx, &meta, group, conf);
+		return ingress_recirculate(ctx, &meta, group, block, conf);
 	count(AMT_COUNT_PACKETS_DIRECT);
 	return fanout_block(ctx, &meta, block, copies, ep, conf);
 }
