@@ -34,8 +34,9 @@ mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
 mkdir -p /run/netns
 sysctl -q -w net.core.netdev_max_backlog=10000 net.core.rmem_max=16777216
 
+# one after the other: an emulated guest's CPUs are one, and there is one driver
 status=0
-AMT_SCRIPTS='tests/e2e tests/vm' tests/run build "$@" || status=$?
+AMT_TEST_JOBS=1 AMT_SCRIPTS='tests/e2e tests/vm' tests/run build "$@" || status=$?
 
 # the whole log of what failed: the guest's files go with it
 grep -lE '^not ok ' build/test-logs/* 2>/dev/null | while read -r log; do
