@@ -82,7 +82,7 @@ test: ## unit, BPF and end-to-end tests, with sanitizers; ONLY='pattern ...' cho
 	@$(MAKE) -j"$$(nproc)" --no-print-directory programs $(E2E)
 	@AMT_TEST_SHIELD=$(or $(SHIELD),on) tests/run build/asan $(ONLY)
 
-test-vm: ## what depends on the kernel, on Debian's kernels; KERNELS="6.1 6.12 7" chooses, PLAN=full is more
+test-vm: ## what depends on the kernel, on Debian's kernels; KERNELS="6.1 6.12 7" chooses, PLAN=full or long is more
 	@scripts/setup vm
 	@$(MAKE) -j"$$(nproc)" --no-print-directory programs tests
 	@tests/vm/run $(or $(PLAN),$(if $(ONLY),full,short)) '$(or $(KERNELS),6.1 6.12 7)' $(ONLY)

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2034 # used by the tests
 # What the tests with the Linux kernel's own AMT driver share: streams, and one look of tshark at
-# what was recorded. AMT_DRIVER is the module, as `scripts/vm module` builds it; AMT_VM_LONG=1 makes
-# the long streams ten minutes instead of one.
+# what was recorded. AMT_DRIVER is the module, as `scripts/vm module` builds it.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=driver.sh
 source "$(dirname "${BASH_SOURCE[0]}")/driver.sh"
@@ -14,7 +13,7 @@ fi
 patience=30 # seconds
 ssm4=232.1.1.1 ssm6=ff3e::8000:1 asm4=239.1.1.1 asm6=ff1e::1:1
 long_seconds=60
-[ -z "${AMT_VM_LONG:-}" ] || long_seconds=600
+[ "${AMT_VM_PLAN:-}" != long ] || long_seconds=600
 
 channel() { # channel 4|6: source-specific
 	if [ "$1" = 4 ]; then echo "$source4,$ssm4"; else echo "$source6,$ssm6"; fi
