@@ -180,7 +180,7 @@ static uint32_t set(const char *source, const char *group)
 	const struct amt_group_key key = group_key(source, group);
 	uint32_t id;
 
-	assert_int_equal(datapath_set_create(t.dp, &key, DATAPATH_NONE, &id), 0);
+	assert_int_equal(datapath_set_create(t.dp, &key, &id), 0);
 	return id;
 }
 
@@ -569,24 +569,6 @@ static void direct_as_long_as_it_fits(void **state)
 	}
 }
 
-static void copies_of_a_set(void **state)
-{
-	const struct amt_group_key key = group_key("192.0.2.7", "239.1.1.1");
-	uint32_t any, exact, i;
-
-	open_attached();
-	any = set(NULL, "239.1.1.1");
-	for (i = 0; i < 20; i++)
-		assert_int_equal(
-			datapath_member_add(t.dp, any,
-					    tunnel("10.8.0.1", (uint16_t)(1 + i), "10.9.0.1", 0)),
-			0);
-	assert_int_equal(datapath_set_create(t.dp, &key, any, &exact), 0);
-	assert_int_equal(read_copies(exact), 20);
-	assert_int_equal(read_copies(any), 20);
-	assert_int_equal(datapath_set_create(t.dp, &key, any, &exact), -EEXIST);
-}
-
 static void flag_and_route_move_members(void **state)
 {
 	uint32_t id, a, b, before;
@@ -711,7 +693,7 @@ static void say_again(uint32_t id, const char *source, const char *group)
 	const struct amt_group_key key = group_key(source, group);
 	uint32_t again;
 
-	assert_int_equal(datapath_set_create(t.dp, &key, DATAPATH_NONE, &again), 0);
+	assert_int_equal(datapath_set_create(t.dp, &key, &again), 0);
 	assert_int_equal(again, id);
 }
 
@@ -878,7 +860,6 @@ int main(void)
 		TEST(large_sets_have_all_cpus),
 		TEST(members_as_packets_see_them),
 		TEST(direct_as_long_as_it_fits),
-		TEST(copies_of_a_set),
 		TEST(flag_and_route_move_members),
 		TEST(uplinks_come_and_go),
 		TEST(restart_adopts_and_sweeps),

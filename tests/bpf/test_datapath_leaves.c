@@ -86,7 +86,7 @@ static void join_all(void)
 	const struct amt_group_key key = {net_addr(SOURCE4), net_addr(GROUP4)};
 	unsigned int i;
 
-	assert_int_equal(datapath_set_create(t.dp, &key, DATAPATH_NONE, &t.set), 0);
+	assert_int_equal(datapath_set_create(t.dp, &key, &t.set), 0);
 	for (i = 0; i < MEMBERS; i++) {
 		in.gateway.port = htons((uint16_t)(FIRST_PORT + i));
 		assert_int_equal(datapath_tunnel_add(t.dp, &in, &t.tunnels[i]), 0);

@@ -153,7 +153,7 @@ static uint32_t make_set(const char *group)
 
 	assert_int_equal(addr_parse(SOURCE4, &key.source), 0);
 	assert_int_equal(addr_parse(group, &key.group), 0);
-	assert_int_equal(datapath_set_create(t.dp, &key, DATAPATH_NONE, &id), 0);
+	assert_int_equal(datapath_set_create(t.dp, &key, &id), 0);
 	return id;
 }
 

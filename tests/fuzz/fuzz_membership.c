@@ -28,18 +28,17 @@ static void must(bool holds)
 		abort();
 }
 
-static int sink_create(void *arg, const struct amt_group_key *key, uint32_t copy_of, uint32_t *set)
+static int sink_create(void *arg, const struct amt_group_key *key, uint32_t *set)
 {
 	struct world *w = arg;
 	uint32_t i = 0;
 
-	must(copy_of == MERGE_NO_SET || w->exists[copy_of]);
 	while (i < SETS && w->exists[i])
 		i++;
 	if (i == SETS)
 		return -1;
 	w->exists[i] = true;
-	w->members[i] = copy_of == MERGE_NO_SET ? 0 : w->members[copy_of];
+	w->members[i] = 0;
 	*set = i;
 	return 0;
 }
@@ -115,6 +114,7 @@ static bool step(struct world *w, uint64_t *now, const uint8_t **data, size_t *s
 	if (head[0] & 0x80) {
 		*now += head[1] * NSEC_PER_SEC;
 		must(membership_expire(w->tunnel[w->changing], *now, NULL, take_change, w) > *now);
+		merge_go_on(w->merge, head[1] % 8);
 		return true;
 	}
 	record = (struct report_record){.type = (enum record_type)(1 + (head[0] >> 2) % 6),

@@ -102,21 +102,7 @@ static int world_tunnel_set_ecn(void *arg, uint32_t id, bool ecn)
 	return 0;
 }
 
-/* The members of copy_of that were named again are by that named in the set as well. */
-static void say_copies(struct world *w, struct world_set *set, uint32_t copy_of)
-{
-	uint32_t tunnel;
-
-	for (tunnel = 0; copy_of != MERGE_NO_SET && tunnel < WORLD_TUNNELS; tunnel++) {
-		if (!has(w->sets[copy_of].member_said, tunnel))
-			continue;
-		assert_true(has(set->member, tunnel));
-		set->member_said[tunnel / 8] |= (uint8_t)(1 << tunnel % 8);
-	}
-}
-
-static int world_set_create(void *arg, const struct amt_group_key *key, uint32_t copy_of,
-			    uint32_t *set)
+static int world_set_create(void *arg, const struct amt_group_key *key, uint32_t *set)
 {
 	struct world *w = arg;
 	uint32_t i;
@@ -124,7 +110,6 @@ static int world_set_create(void *arg, const struct amt_group_key *key, uint32_t
 	for (i = 0; w->adopting && i < WORLD_SETS; i++)
 		if (w->sets[i].exists && !memcmp(&w->sets[i].key, key, sizeof(*key))) {
 			w->sets[i].said = true;
-			say_copies(w, &w->sets[i], copy_of);
 			*set = i;
 			return 0;
 		}
@@ -134,8 +119,6 @@ static int world_set_create(void *arg, const struct amt_group_key *key, uint32_t
 	if (i == WORLD_SETS)
 		return -ENOSPC;
 	memset(&w->sets[i], 0, sizeof(w->sets[i]));
-	if (copy_of != MERGE_NO_SET)
-		memcpy(w->sets[i].member, w->sets[copy_of].member, sizeof(w->sets[i].member));
 	w->sets[i].exists = true;
 	w->sets[i].key = *key;
 	*set = i;

@@ -7,8 +7,8 @@
 #include <string.h>
 #include "proto/merge.h"
 
-/* A sink that writes down its calls: "new a<0=1 +1.7 pub1 -1.7 del1 up" is: set 1 for source a as
- * a copy of set 0, tunnel 7 in, published, tunnel 7 out, destroyed, upstream told. */
+/* A sink that writes down its calls: "newa=1 +1.7 pub1 -1.7 del1 up" is: set 1 for source a, tunnel
+ * 7 in, published, tunnel 7 out, destroyed, upstream told. */
 struct bed {
 	struct merge *merge;
 	char log[512];
@@ -24,7 +24,7 @@ static struct amt_addr source(char letter)
 	return addr_from_ipv4((uint8_t[]){192, 0, 2, (uint8_t)letter});
 }
 
-static int create(void *arg, const struct amt_group_key *key, uint32_t copy_of, uint32_t *set)
+static int create(void *arg, const struct amt_group_key *key, uint32_t *set)
 {
 	struct bed *bed = arg;
 	char letter = addr_is_any(&key->source) ? '*' : (char)key->source.bytes[15];
@@ -35,10 +35,7 @@ static int create(void *arg, const struct amt_group_key *key, uint32_t copy_of, 
 		return bed->fail_create;
 	}
 	*set = bed->next++;
-	sprintf(bed->log + strlen(bed->log), "new%c", letter);
-	if (copy_of != MERGE_NO_SET)
-		sprintf(bed->log + strlen(bed->log), "<%u", copy_of);
-	sprintf(bed->log + strlen(bed->log), "=%u ", *set);
+	sprintf(bed->log + strlen(bed->log), "new%c=%u ", letter, *set);
 	return 0;
 }
 
@@ -160,11 +157,10 @@ static void exclude(void **state)
 	change(&bed, 1, "IE", "", "new*=0 +0.1 pub0 up ");
 	change(&bed, 2, "IE", "", "+0.2 ");
 	merged(&bed, "E");
-	/* an INCLUDE beside it: a copy, completed before packets see it; upstream has all already
-	 */
-	change(&bed, 3, "II", "a.+", "newa<0=1 +1.3 pub1 ");
+	/* an INCLUDE beside it: complete before packets see it; upstream has all already */
+	change(&bed, 3, "II", "a.+", "newa=1 +1.1 +1.2 +1.3 pub1 ");
 	change(&bed, 3, "II", "a+.", "-1.3 del1 ");
-	change(&bed, 2, "EE", "a.-", "newa<0=2 -2.2 pub2 ");
+	change(&bed, 2, "EE", "a.-", "newa=2 +2.1 pub2 ");
 	change(&bed, 2, "EE", "a-.", "+2.2 del2 ");
 	change(&bed, 1, "EI", "", "-0.1 ");
 	change(&bed, 2, "EI", "", "-0.2 del0 up ");
@@ -183,8 +179,8 @@ static void modes(void **state)
 	change(&bed, 3, "IE", "", "+0.3 +1.3 new*=2 +2.3 pub2 up ");
 	change(&bed, 2, "IE", "a+- b+.", "-0.2 +2.2 del1 ");
 	merged(&bed, "E");
-	change(&bed, 3, "EI", "b.+", "-0.3 newb<2=3 pub3 -2.3 ");
-	change(&bed, 2, "EI", "a-. c.+", "-3.2 newc<2=4 pub4 -2.2 del2 up ");
+	change(&bed, 3, "EI", "b.+", "-0.3 newb=3 +3.2 +3.3 pub3 -2.3 ");
+	change(&bed, 2, "EI", "a-. c.+", "-3.2 newc=4 +4.2 pub4 -2.2 del2 up ");
 	merged(&bed, "I a b c");
 	change(&bed, 1, "II", "a+.", "-0.1 del0 up ");
 	change(&bed, 2, "II", "c+.", "-4.2 del4 up ");
@@ -200,7 +196,7 @@ static void merged_state(void **state)
 	bed_open(&bed);
 	change(&bed, 1, "IE", "a.- b.-", "newa=0 pub0 newb=1 pub1 new*=2 +2.1 pub2 up ");
 	merged(&bed, "E a b");
-	change(&bed, 2, "IE", "b.- c.-", "+0.2 newc<2=3 pub3 +2.2 up ");
+	change(&bed, 2, "IE", "b.- c.-", "+0.2 newc=3 +3.1 pub3 +2.2 up ");
 	merged(&bed, "E b");
 	change(&bed, 3, "II", "b.+", "+1.3 up ");
 	merged(&bed, "E");
@@ -209,7 +205,7 @@ static void merged_state(void **state)
 	change(&bed, 1, "EE", "a-.", "+0.1 del0 ");
 	change(&bed, 2, "EI", "b-. c-.", "-2.2 del3 ");
 	merged(&bed, "E b");
-	change(&bed, 1, "EI", "b-. d.+", "newd<2=4 pub4 -2.1 del2 del1 up ");
+	change(&bed, 1, "EI", "b-. d.+", "newd=4 +4.1 pub4 -2.1 del2 del1 up ");
 	merged(&bed, "I d");
 	change(&bed, 1, "II", "d+.", "-4.1 del4 up ");
 	empty(&bed);
@@ -233,15 +229,65 @@ static void set_refused(void **state)
 	bed.fail_publish = -E2BIG;
 	change(&bed, 3, "IE", "", "+0.3 new*=1 +1.3 pub1 del1 up ");
 	bed.fail_publish = 0;
-	/* without (*,G) a new set is put together by hand */
-	change(&bed, 4, "II", "b.+", "newb=2 +2.4 +2.3 pub2 ");
-	change(&bed, 5, "IE", "", "+0.5 +2.5 new*=3 +3.3 +3.5 pub3 ");
+	change(&bed, 4, "II", "b.+", "newb=2 +2.3 +2.4 pub2 ");
+	change(&bed, 5, "IE", "", "+0.5 +2.5 new*=3 +3.5 pub3 +3.3 ");
 	change(&bed, 5, "EI", "", "-0.5 -2.5 -3.5 ");
 	change(&bed, 3, "EI", "", "-0.3 -2.3 -3.3 del3 up ");
 	change(&bed, 4, "II", "b+.", "-2.4 del2 up ");
 	change(&bed, 2, "II", "a+.", "-0.2 ");
 	change(&bed, 1, "II", "a+.", "-0.1 del0 up ");
 	empty(&bed);
+}
+
+/* Who is not concerned keeps what it has by (*,G) where there is no room for all in the new set. */
+static void large_set_refused(void **state)
+{
+	struct bed bed;
+
+	bed_open(&bed);
+	change(&bed, 1, "IE", "", "new*=0 +0.1 pub0 up ");
+	change(&bed, 2, "IE", "", "+0.2 ");
+	bed.fail_member = 2 + 1;
+	change(&bed, 3, "IE", "a.-", "newa=1 +1.1 del1 +0.3 ");
+	bed.fail_member = 0;
+	change(&bed, 3, "EE", "a-.", "");
+	change(&bed, 3, "EE", "a.-", "newa=2 +2.1 +2.2 pub2 ");
+	change(&bed, 3, "EI", "a-.", "-0.3 del2 ");
+	change(&bed, 1, "EI", "", "-0.1 ");
+	change(&bed, 2, "EI", "", "-0.2 del0 up ");
+	empty(&bed);
+}
+
+static void go_on(struct bed *bed, unsigned int most, bool more, const char *log)
+{
+	bed->log[0] = '\0';
+	assert_int_equal(merge_go_on(bed->merge, most), more);
+	assert_string_equal(bed->log, log);
+}
+
+static void slices(void **state)
+{
+	struct bed bed;
+
+	bed_open(&bed);
+	change(&bed, 1, "IE", "", "new*=0 +0.1 pub0 up ");
+	change(&bed, 2, "IE", "", "+0.2 ");
+	change(&bed, 3, "IE", "", "+0.3 ");
+	go_on(&bed, 1, false, "");
+	/* whoever changes meanwhile is in or out at once */
+	change(&bed, 4, "II", "a.+", "newa=1 +1.1 ");
+	change(&bed, 5, "II", "a.+", "+1.5 ");
+	change(&bed, 2, "EI", "", "-0.2 ");
+	change(&bed, 3, "EI", "a.+", "+1.3 "); /* and stays in (*,G) for a */
+	go_on(&bed, 1, true, "");
+	go_on(&bed, 9, false, "+1.4 pub1 -0.3 ");
+	/* nobody wants it any more before it is there */
+	go_on(&bed, 0, false, "");
+	change(&bed, 6, "II", "b.+", "newb=2 ");
+	change(&bed, 6, "II", "b+.", "del2 ");
+	change(&bed, 6, "II", "b.+", "newb=3 ");
+	go_on(&bed, 99, false, "+3.1 +3.6 pub3 ");
+	merge_free(bed.merge);
 }
 
 static void member_refused(void **state)
@@ -254,8 +300,8 @@ static void member_refused(void **state)
 	change(&bed, 2, "IE", "", "");
 	change(&bed, 3, "IE", "", "+0.3 ");
 	bed.fail_member = 0;
-	change(&bed, 4, "II", "a.+", "newa<0=1 +1.4 +1.2 pub1 "); /* the copy is made whole */
-	change(&bed, 3, "EI", "", "-1.3 -0.3 +0.2 ");		  /* room for who was refused */
+	change(&bed, 4, "II", "a.+", "newa=1 +1.1 +1.2 +1.3 +1.4 pub1 ");
+	change(&bed, 3, "EI", "", "-1.3 -0.3 +0.2 "); /* room for who was refused */
 	bed.fail_member = 5 + 1;
 	change(&bed, 5, "II", "a.+", "");
 	change(&bed, 5, "II", "a+.", ""); /* never came in, is not taken out */
@@ -291,7 +337,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(include),     cmocka_unit_test(exclude),
 		cmocka_unit_test(modes),       cmocka_unit_test(merged_state),
-		cmocka_unit_test(set_refused), cmocka_unit_test(member_refused),
+		cmocka_unit_test(set_refused), cmocka_unit_test(large_set_refused),
+		cmocka_unit_test(slices),      cmocka_unit_test(member_refused),
 		cmocka_unit_test(lost_change),
 	};
 

@@ -45,6 +45,29 @@ static void tunnels(void **state)
 	assert_true(fake_gets(&b, "198.51.100.1", "239.1.1.1"));
 }
 
+/* A large group's new source is for the ticks to fill; nobody misses it meanwhile. */
+static void members_in_one_tick(void **state)
+{
+	struct world *w = *state;
+	struct fake_gateway first, g;
+	unsigned int i;
+
+	world_start(w);
+	world_pass(w, NSEC_PER_SEC);
+	first = join(w, GATEWAY4, 40000);
+	for (i = 1; i < 300; i++)
+		join(w, GATEWAY4, (uint16_t)(40000 + i));
+	g = fake_at(w, "203.0.113.10", 40000, RELAY4);
+	assert_true(fake_request(&g, false));
+	fake_report(&g, RECORD_ALLOW, "239.1.1.1", "198.51.100.1");
+	assert_false(fake_gets(&g, "198.51.100.1", "239.1.1.1"));
+	assert_true(fake_gets(&first, "198.51.100.1", "239.1.1.1"));
+	assert_true(relay_tick(w->relay, w->now) <= w->now);
+	world_pass(w, NSEC_PER_MSEC);
+	assert_true(fake_gets(&g, "198.51.100.1", "239.1.1.1"));
+	assert_true(fake_gets(&first, "198.51.100.1", "239.1.1.1"));
+}
+
 /* */
 static void tunnels_of_one_address(void **state)
 {
@@ -360,6 +383,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 		TEST(tunnels),
+		TEST(members_in_one_tick),
 		TEST(tunnels_of_one_address),
 		TEST(groups_of_one_tunnel),
 		TEST(sources_of_one_group),

@@ -64,7 +64,7 @@ struct world {
 	uint64_t now;
 };
 
-static int sink_create(void *arg, const struct amt_group_key *key, uint32_t copy_of, uint32_t *set)
+static int sink_create(void *arg, const struct amt_group_key *key, uint32_t *set)
 {
 	struct world *w = arg;
 
@@ -149,6 +149,7 @@ static bool step(struct world *w)
 	if (draw(8) == 0) {
 		w->now += draw(60) * NSEC_PER_SEC;
 		assert_true(membership_expire(m, w->now, NULL, take_change, w) > w->now);
+		merge_go_on(w->merge, draw(TUNNELS));
 		return true;
 	}
 	record.group = addr_from_ipv4((uint8_t[]){239, 1, 1, (uint8_t)draw(7)});

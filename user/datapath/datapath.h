@@ -138,8 +138,7 @@ void datapath_tunnel_nexthop(const struct datapath *dp, uint32_t id,
 
 /* ---- forwarding sets: shaped as struct merge_sink wants them ---- */
 
-int datapath_set_create(struct datapath *dp, const struct amt_group_key *key, uint32_t copy_of,
-			uint32_t *set);
+int datapath_set_create(struct datapath *dp, const struct amt_group_key *key, uint32_t *set);
 /* upstream_ifindex 0: packets may come in by any attached upstream interface. */
 int datapath_set_publish(struct datapath *dp, uint32_t set, uint32_t upstream_ifindex);
 void datapath_set_destroy(struct datapath *dp, uint32_t set);

@@ -228,20 +228,6 @@ void datapath_member_remove(struct datapath *dp, uint32_t id, uint32_t tunnel)
 
 /* ---- sets ---- */
 
-static int copy_members(struct datapath *dp, uint32_t to, uint32_t from)
-{
-	uint32_t ref = members_of_set(dp->members, from);
-	int ret = 0;
-
-	for (; !ret && ref != MEMBER_NONE; ref = members_next_of_set(dp->members, ref)) {
-		const struct member *member = members_get(dp->members, ref);
-
-		if (!dp->adopting || member->said)
-			ret = datapath_member_add(dp, to, member->tunnel);
-	}
-	return ret;
-}
-
 static int clear_counters(const struct datapath *dp, uint32_t id)
 {
 	void *zero = calloc(dp->maps.cpus, sizeof(struct amt_group_counters));
@@ -270,29 +256,23 @@ static int set_new(struct datapath *dp, const struct amt_group_key *key, uint32_
 		.rate = DATAPATH_NONE,
 	};
 	HASH_ADD(hh, dp->by_key, key, sizeof(set->key), set);
-	return clear_counters(dp, *id);
-}
-
-int datapath_set_create(struct datapath *dp, const struct amt_group_key *key, uint32_t copy_of,
-			uint32_t *id)
-{
-	struct set *set = set_find(dp, key);
-	int ret = 0;
-
-	if (set && !dp->adopting)
-		return -EEXIST;
-	if (set) {
-		set->said = true;
-		*id = set->id;
-	} else {
-		ret = set_new(dp, key, id);
-		set = ret ? NULL : &dp->sets[*id];
-	}
-	if (!ret && copy_of != DATAPATH_NONE && set_get(dp, copy_of))
-		ret = copy_members(dp, *id, copy_of);
-	if (ret && set)
+	ret = clear_counters(dp, *id);
+	if (ret)
 		datapath_set_destroy(dp, *id);
 	return ret;
+}
+
+int datapath_set_create(struct datapath *dp, const struct amt_group_key *key, uint32_t *id)
+{
+	struct set *set = set_find(dp, key);
+
+	if (!set)
+		return set_new(dp, key, id);
+	if (!dp->adopting)
+		return -EEXIST;
+	set->said = true;
+	*id = set->id;
+	return 0;
 }
 
 int datapath_set_publish(struct datapath *dp, uint32_t id, uint32_t upstream_ifindex)

@@ -8,6 +8,7 @@
 #include "proto/merge.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <search.h>
 #include <stdlib.h>
 #include "proto/merge_state.h"
@@ -35,6 +36,8 @@ struct merge *merge_new(const struct merge_sink *sink, void *arg)
 		return NULL;
 	merge->sink = *sink;
 	merge->arg = arg;
+	merge->last_fill = &merge->fills;
+	merge->credit = UINT_MAX;
 	return merge;
 }
 
@@ -62,6 +65,7 @@ void merge_free(struct merge *merge)
 {
 	if (!merge)
 		return;
+	merge_fills_free(merge);
 	tdestroy(merge->groups, group_free);
 	free(merge->sources);
 	free(merge);
@@ -286,8 +290,8 @@ static void drop_dead(struct application *app)
 	}
 }
 
-/* New (S,G) sets are copies of (*,G) as it was, so (*,G) comes after them; what nobody names goes
- * last, when it equals the new (*,G). */
+/* Until packets see a new (S,G), they take (*,G) as it was: so that comes after; what nobody names
+ * goes last, when it equals the new (*,G). */
 int merge_apply(struct merge *merge, uint32_t tunnel, const struct wish_change *change)
 {
 	struct merge_group *group = group_get(merge, &change->group);
@@ -301,7 +305,7 @@ int merge_apply(struct merge *merge, uint32_t tunnel, const struct wish_change *
 		return -ENOMEM;
 	mode = mode_apply(&app, change);
 	channels_apply(&app, change, mode);
-	if (mode)
+	if (mode || merge_set_any_lags(group, tunnel))
 		merge_set_any(merge, group, tunnel);
 	drop_dead(&app);
 	if (group->exclude != (group->excluders.n > 0)) {

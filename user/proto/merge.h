@@ -7,7 +7,8 @@
  *
  * A set's members: (*,G) = tunnels in EXCLUDE mode. (S,G) = tunnels that include S, and tunnels in
  * EXCLUDE mode that do not exclude S. An (S,G) set exists exactly while S is named by a tunnel,
- * even with no member (all exclude it); the (*,G) set exactly while a tunnel is in EXCLUDE mode.
+ * even with no member (all exclude it); the (*,G) set exactly while a tunnel is in EXCLUDE mode, or
+ * was until lately and waits for an (S,G) set that is not yet published.
  */
 #ifndef AMT_PROTO_MERGE_H
 #define AMT_PROTO_MERGE_H
@@ -26,9 +27,8 @@
  * or mode is named anew by another tunnel. A member that was refused is never removed, and tried
  * again when another member leaves the set. */
 struct merge_sink {
-	/* A new set, not yet seen by packets, with the members of copy_of (MERGE_NO_SET: none). */
-	int (*set_create)(void *arg, const struct amt_group_key *key, uint32_t copy_of,
-			  uint32_t *set);
+	/* A new set, not yet seen by packets, without members. */
+	int (*set_create)(void *arg, const struct amt_group_key *key, uint32_t *set);
 	/* From now on packets use the set. Called once, after the first members are in. */
 	int (*set_publish)(void *arg, uint32_t set);
 	void (*set_destroy)(void *arg, uint32_t set);
@@ -47,6 +47,11 @@ void merge_free(struct merge *merge);
 /* Takes in one tunnel's change. Returns 0, or -ENOMEM: then what the tunnel wants no longer is
  * done, so that nothing is left behind when it ends, and what it newly wants is not. */
 int merge_apply(struct merge *merge, uint32_t tunnel, const struct wish_change *change);
+
+/* New sets may have very many members. The first call says that merge_apply() shall do no more than
+ * for so many, until the next call: what is left of them, packets not seeing them yet, is for this
+ * one to do, for no more again. True: there is more. */
+bool merge_go_on(struct merge *merge, unsigned int most);
 
 /* The merged state of a group: EXCLUDE if any tunnel is in EXCLUDE mode (sources: those that all
  * of them exclude and nobody includes), else INCLUDE (sources: the union). A group nobody wants is

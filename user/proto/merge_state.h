@@ -10,11 +10,15 @@
 #include "proto/idset.h"
 #include "proto/merge.h"
 
+struct merge_fill;
+
 /* One of the sink's sets: handle MERGE_NO_SET while there is none. members is what the sink took,
- * so that it never hears a join twice, or a leave of whom it refused. */
+ * so that it never hears a join twice, or a leave of whom it refused. fill: members are missing
+ * yet. */
 struct forward_set {
 	uint32_t handle;
 	struct idset members;
+	struct merge_fill *fill;
 };
 
 /* (S,G), named by at least one tunnel. The address is first: it is the key of the tree. */
@@ -42,6 +46,8 @@ struct merge {
 	unsigned int ngroups, nsets;
 	struct amt_addr *sources; /* what merge_upstream() gave out */
 	unsigned int sources_room;
+	struct merge_fill *fills, **last_fill; /* sets that merge_go_on() goes on with */
+	unsigned int credit;		       /* members that new sets get before that */
 };
 
 /* What a tree of groups or channels holds under addr, or NULL. */
@@ -49,10 +55,14 @@ void *merge_tree_find(void *const *tree, const struct amt_addr *addr);
 
 /* Lets the set of a channel follow what its lists say now about the tunnel that changed, and makes
  * the set if it is not there and the tunnel names the channel. */
-void merge_set_channel(struct merge *merge, const struct merge_group *group,
+void merge_set_channel(struct merge *merge, struct merge_group *group,
 		       struct merge_channel *channel, uint32_t tunnel);
-/* The same for (*,G); destroys it when no tunnel is in EXCLUDE mode. */
+/* The same for (*,G); destroys it when no tunnel is in EXCLUDE mode. A tunnel that left that mode
+ * for a source whose set is not published yet stays in it until then. */
 void merge_set_any(struct merge *merge, struct merge_group *group, uint32_t tunnel);
+/* Whether the tunnel is such a one. */
+bool merge_set_any_lags(const struct merge_group *group, uint32_t tunnel);
 void merge_set_destroy(struct merge *merge, struct forward_set *set);
+void merge_fills_free(struct merge *merge);
 
 #endif

@@ -16,6 +16,8 @@
 /* A Query with the longer inner datagram and the G fields: nothing that is sent is longer. */
 #define MESSAGE_MAX (AMT_QUERY_DATAGRAM + QUERY_MLD_LEN + AMT_GATEWAY_LEN)
 
+#define MERGE_WORK 128 /* members that new sets get in one relay_tick() */
+
 static void membership_prepare(struct relay *relay)
 {
 	const struct relay_options *options = &relay->options;
@@ -166,6 +168,8 @@ uint64_t relay_tick(struct relay *relay, uint64_t now)
 	uint64_t next = timing_tick(relay, now), secrets = secrets_tick(relay, now),
 		 tunnels = tunnels_tick(relay, now);
 
+	if (merge_go_on(relay->merge, MERGE_WORK))
+		return now;
 	next = secrets < next ? secrets : next;
 	return tunnels < next ? tunnels : next;
 }

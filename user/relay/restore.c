@@ -4,6 +4,7 @@
  * (datapath.h, R-183): every tunnel gets its full time again.
  */
 #include <errno.h>
+#include <limits.h>
 #include "base/counters.h"
 #include "relay/engine.h"
 
@@ -57,5 +58,6 @@ void relay_restore_done(struct relay *relay)
 	for (id = 0; id < relay->by_id_room; id++)
 		if (relay->by_id[id] && membership_is_empty(relay->by_id[id]->membership))
 			tunnel_end(relay, relay->by_id[id]);
+	merge_go_on(relay->merge, UINT_MAX); /* what it does not name will go */
 	counter_add(AMT_COUNT_ADOPTED_TUNNELS, relay_tunnels(relay));
 }

@@ -85,10 +85,10 @@ static int counted(int rc)
 	return rc;
 }
 
-static int set_create(void *arg, const struct amt_group_key *key, uint32_t copy_of, uint32_t *set)
+static int set_create(void *arg, const struct amt_group_key *key, uint32_t *set)
 {
 	struct relay_service *service = arg;
-	int rc = counted(datapath_set_create(service->datapath, key, copy_of, set));
+	int rc = counted(datapath_set_create(service->datapath, key, set));
 
 	if (rc)
 		return rc;
