@@ -22,6 +22,7 @@
 #include "base/addr.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "datapath/datapath.h"
 #include "datapath/device.h"
 
@@ -569,6 +570,121 @@ static void direct_as_long_as_it_fits(void **state)
 	}
 }
 
+/* ---- sets that end while the loop has no time for all of their members ---- */
+
+#define MANY	100
+#define PACKETS 7 /* of the set */
+
+static struct {
+	uint32_t set, tunnels[MANY];
+	void (*then)(void); /* in the same turn */
+} ending;
+
+static void end_in_a_long_turn(evutil_socket_t fd, short what, void *arg)
+{
+	while (!loop_turn_is_long())
+		;
+	datapath_set_destroy(t.dp, ending.set);
+	if (ending.then)
+		ending.then();
+	event_base_loopbreak(t.base);
+}
+
+static uint64_t packets_of(uint32_t id)
+{
+	uint64_t packets, bytes;
+
+	datapath_tunnel_traffic(t.dp, id, &packets, &bytes);
+	return packets;
+}
+
+static void count_packets(uint32_t set_id)
+{
+	struct amt_group_counters *values =
+		calloc((size_t)libbpf_num_possible_cpus(), sizeof(*values));
+	int fd = pin_fd("group_counters");
+
+	assert_non_null(values);
+	values[0].packets = PACKETS;
+	assert_int_equal(bpf_map_update_elem(fd, &set_id, values, 0), 0);
+	free(values);
+	close(fd);
+}
+
+/* Returns after the turn in which the set of all tunnels has ended, with most of them still in it.
+ */
+static void end_large_set(void (*then)(void))
+{
+	unsigned int i;
+
+	open_attached();
+	ending.set = set("192.0.2.1", "232.1.1.1");
+	ending.then = then;
+	for (i = 0; i < MANY; i++) {
+		ending.tunnels[i] = tunnel("10.8.0.1", (uint16_t)(1 + i), "10.9.0.1", false);
+		assert_int_equal(datapath_member_add(t.dp, ending.set, ending.tunnels[i]), 0);
+	}
+	assert_int_equal(datapath_set_publish(t.dp, ending.set, 0), 0);
+	count_packets(ending.set);
+	assert_int_equal(event_base_once(t.base, -1, EV_TIMEOUT, end_in_a_long_turn, NULL, NULL),
+			 0);
+	loop_run(t.base);
+}
+
+static void change_all_while_it_ends(void)
+{
+	const struct amt_group_key key = group_key("192.0.2.1", "232.1.1.1");
+	struct datapath_set_view view;
+	uint32_t again;
+
+	assert_int_equal(lookup("groups", &key, &(struct amt_group){0}), -ENOENT);
+	assert_int_equal(datapath_set_view(t.dp, ending.set, &view), -ENOENT);
+	assert_int_equal(datapath_member_add(t.dp, ending.set, ending.tunnels[1]), -ENOENT);
+	again = set("192.0.2.1", "232.1.1.1");
+	assert_int_not_equal(again, ending.set);
+	assert_int_equal(datapath_member_add(t.dp, again, ending.tunnels[0]), 0);
+	assert_int_equal(datapath_member_add(t.dp, again, ending.tunnels[MANY - 1]), 0);
+	assert_int_equal(datapath_set_publish(t.dp, again, 0), 0);
+	datapath_tunnel_remove(t.dp, ending.tunnels[MANY - 2]);
+	assert_int_equal(datapath_tunnel_set_ecn(t.dp, ending.tunnels[MANY - 1], true), 0);
+	ending.set = again;
+}
+
+static void large_sets_end_by_and_by(void **state)
+{
+	const struct amt_group_key key = group_key("192.0.2.1", "232.1.1.1");
+	unsigned int i;
+	uint32_t id;
+
+	end_large_set(change_all_while_it_ends);
+	turn(20);
+	assert_int_equal(datapath_set_create(t.dp, &key, &id), -EEXIST);
+	assert_int_equal(read_copies(ending.set), 2);
+	assert_true(copied_to("10.8.0.1", 1, 2));
+	assert_true(copied_to("10.8.0.1", MANY, 2));
+	for (i = 0; i < MANY; i++)
+		assert_int_equal(packets_of(ending.tunnels[i]), i == MANY - 2 ? 0 : PACKETS);
+	for (i = 0; i < MANY; i++)
+		datapath_tunnel_remove(t.dp, ending.tunnels[i]);
+	assert_int_equal(read_copies(ending.set), 0);
+}
+
+static void a_restart_while_a_set_ends(void **state)
+{
+	struct amt_tunnel record;
+	unsigned int i;
+
+	end_large_set(NULL);
+	datapath_close(t.dp);
+	open_with(options());
+	assert_true(datapath_adopted(t.dp));
+	assert_int_equal(read_copies(ending.set), 0);
+	for (i = 0; i < MANY; i++) {
+		assert_int_equal(lookup("tunnels", &ending.tunnels[i], &record), 0);
+		assert_int_equal(record.packets_offset, PACKETS);
+	}
+}
+
 static void flag_and_route_move_members(void **state)
 {
 	uint32_t id, a, b, before;
@@ -860,6 +976,8 @@ int main(void)
 		TEST(large_sets_have_all_cpus),
 		TEST(members_as_packets_see_them),
 		TEST(direct_as_long_as_it_fits),
+		TEST(large_sets_end_by_and_by),
+		TEST(a_restart_while_a_set_ends),
 		TEST(flag_and_route_move_members),
 		TEST(uplinks_come_and_go),
 		TEST(restart_adopts_and_sweeps),

@@ -7,6 +7,7 @@
 #include "datapath/state.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,9 +134,10 @@ static int make_tables(struct datapath *dp, struct error *err)
 	const struct fanout_arrays arrays = maps_fanout_arrays(&dp->maps);
 
 	dp->sets = calloc(dp->options.max_groups, sizeof(*dp->sets));
+	dp->set_link = calloc(dp->options.max_groups, sizeof(*dp->set_link));
 	dp->members = members_new(dp->options.max_groups, dp->options.max_tunnels);
 	dp->fanout = fanout_new(&arrays, &grace, &callbacks);
-	if (!dp->sets || !dp->members || !dp->fanout || tunnels_new(dp))
+	if (!dp->sets || !dp->set_link || !dp->members || !dp->fanout || tunnels_new(dp))
 		return error_set(err, -ENOMEM, "no memory for the data path's tables");
 	return 0;
 }
@@ -273,6 +275,7 @@ int datapath_open(struct datapath **out, const struct datapath_options *options,
 	dp->base = base;
 	dp->pins.lock_fd = -1;
 	dp->sweep_set = dp->sweep_tunnel = DATAPATH_NONE;
+	dp->ended_sets = CHAIN_EMPTY;
 	maps_init(&dp->maps);
 	programs_init(&dp->programs);
 	object_quiet_libraries();
@@ -312,6 +315,7 @@ static void release(struct datapath *dp)
 	for (id = 0; id < dp->sets_top; id++)
 		free(dp->sets[id].mtus);
 	free(dp->sets);
+	free(dp->set_link);
 	free(dp->tunnels);
 	free(dp->tunnel_link);
 	members_free(dp->members);
@@ -324,8 +328,11 @@ static void release(struct datapath *dp)
 
 void datapath_close(struct datapath *dp)
 {
-	if (dp)
-		release(dp);
+	if (!dp)
+		return;
+	while (dp->ended_sets.head != CHAIN_END) /* so that tunnels keep what they count */
+		set_end_some(dp, dp->ended_sets.head, UINT_MAX);
+	release(dp);
 }
 
 void datapath_destroy(struct datapath *dp)

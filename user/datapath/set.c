@@ -6,6 +6,7 @@
 #include "datapath/state.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <bpf/bpf.h>
@@ -24,7 +25,7 @@ struct set *set_find(struct datapath *dp, const struct amt_group_key *key)
 
 static struct set *set_get(struct datapath *dp, uint32_t id)
 {
-	return id < dp->sets_top && dp->sets[id].used ? &dp->sets[id] : NULL;
+	return id < dp->sets_top && dp->sets[id].used && !dp->sets[id].ended ? &dp->sets[id] : NULL;
 }
 
 /* ---- smallest MTU ---- */
@@ -143,7 +144,7 @@ int set_place(struct datapath *dp, uint32_t ref)
 	struct fanout_place place;
 	int ret;
 
-	if (prospect.endpoint == DATAPATH_NONE || member->block != MEMBER_NONE)
+	if (set->ended || prospect.endpoint == DATAPATH_NONE || member->block != MEMBER_NONE)
 		return 0;
 	place = place_at(dp, prospect.endpoint);
 	set_write(dp, set, &prospect);
@@ -160,14 +161,16 @@ int set_place(struct datapath *dp, uint32_t ref)
 void set_unplace(struct datapath *dp, uint32_t ref)
 {
 	struct member *member = members_get(dp->members, ref);
+	struct set *set = &dp->sets[member->set];
 
 	if (member->block == MEMBER_NONE)
 		return;
-	fanout_leave(dp->fanout, clock_now(), member->block, ref);
+	if (!set->ended)
+		fanout_leave(dp->fanout, clock_now(), member->block, ref);
 	member->block = MEMBER_NONE;
 	tunnel_account(dp, member->tunnel, member->set, false);
 	set_count_mtu(dp, ref, 0);
-	set_refresh(dp, &dp->sets[member->set]);
+	set_refresh(dp, set);
 }
 
 /* To another endpoint's blocks. */
@@ -247,6 +250,8 @@ static int set_new(struct datapath *dp, const struct amt_group_key *key, uint32_
 	if (*id >= dp->sets_top)
 		dp->sets_top = *id + 1;
 	set = &dp->sets[*id];
+	if (set->ended) /* it has been for a grace period: not much is left */
+		set_end_some(dp, *id, UINT_MAX);
 	*set = (struct set){
 		.key = *key,
 		.used = true,
@@ -286,25 +291,40 @@ int datapath_set_publish(struct datapath *dp, uint32_t id, uint32_t upstream_ifi
 	return set_write(dp, set, &nobody);
 }
 
+/* Packets, and whoever asks for the key, see none from now on. Very many members go by and by. */
 void datapath_set_destroy(struct datapath *dp, uint32_t id)
 {
 	struct set *set = set_get(dp, id);
-	uint32_t ref, next;
 
 	if (!set)
 		return;
 	if (set->published)
 		bpf_map_delete_elem(dp->maps.fd[MAP_GROUPS], &set->key);
-	for (ref = members_of_set(dp->members, id); ref != MEMBER_NONE; ref = next) {
+	set->published = false;
+	HASH_DELETE(hh, dp->by_key, set);
+	fanout_set_free(dp->fanout, clock_now(), id);
+	set->ended = true;
+	chain_push_tail(&dp->ended_sets, dp->set_link, id);
+	sweep_ended(dp);
+}
+
+void set_end_some(struct datapath *dp, uint32_t id, unsigned int most)
+{
+	struct set *set = &dp->sets[id];
+	struct amt_group_counters counters;
+	uint32_t ref;
+
+	group_counters_read(dp, id, &counters);
+	while ((ref = members_of_set(dp->members, id)) != MEMBER_NONE) {
 		const struct member *member = members_get(dp->members, ref);
 
-		next = members_next_of_set(dp->members, ref);
+		if (!most--)
+			return;
 		if (member->block != MEMBER_NONE)
-			tunnel_account(dp, member->tunnel, id, false);
+			tunnel_count(dp, member->tunnel, &counters, false);
 		members_remove(dp->members, ref);
 	}
-	fanout_set_free(dp->fanout, clock_now(), id);
-	HASH_DELETE(hh, dp->by_key, set);
+	chain_remove(&dp->ended_sets, dp->set_link, id);
 	free(set->mtus);
 	*set = (struct set){0};
 }

@@ -71,6 +71,7 @@ struct mtu_count {
 struct set {
 	struct amt_group_key key;
 	bool used, published, said;
+	bool ended; /* its key and blocks are gone, but not yet all its members */
 	bool wanted_here;
 	bool recirculated; /* stays so, to keep order (design 4.4) */
 	uint32_t upstream_ifindex;
@@ -114,6 +115,8 @@ struct datapath {
 	struct set *sets; /* by id */
 	struct set *by_key;
 	uint32_t sets_top;
+	struct chain ended_sets;
+	struct chain_link *set_link; /* in ended_sets */
 
 	struct members *members;
 	struct fanout *fanout;
@@ -177,7 +180,9 @@ bool interfaces_leave(struct datapath *dp);
 int sweep_open(struct datapath *dp);
 /* Of each set, what its entry says. */
 void sweep_sets(struct datapath *dp);
-/* The same, and by what each tunnel is served. */
+/* Of sets that have ended, the members. */
+void sweep_ended(struct datapath *dp);
+/* Of each set, what its entry says, and by what each tunnel is served. */
 void sweep_all(struct datapath *dp);
 void sweep_go_on(struct datapath *dp);
 
@@ -197,6 +202,8 @@ void tunnel_reroute(struct datapath *dp, uint32_t id);
 void tunnels_review(struct datapath *dp);
 void tunnel_mark_retry(struct datapath *dp, uint32_t id);
 void tunnel_account(struct datapath *dp, uint32_t id, uint32_t set, bool join);
+void tunnel_count(struct datapath *dp, uint32_t id, const struct amt_group_counters *counters,
+		  bool join);
 struct amt_tunnel *tunnel_record(struct datapath *dp, uint32_t id);
 /* Octets that the tunnel's outer headers add to a datagram. */
 uint32_t tunnel_overhead(const struct amt_tunnel *record);
@@ -222,6 +229,8 @@ void set_count_mtu(struct datapath *dp, uint32_t ref, uint32_t mtu);
 void set_refresh(struct datapath *dp, struct set *set);
 void set_refresh_id(struct datapath *dp, uint32_t id);
 struct set *set_find(struct datapath *dp, const struct amt_group_key *key);
+/* Takes out some members of a set that has ended; with the last of them it is gone. */
+void set_end_some(struct datapath *dp, uint32_t id, unsigned int most);
 void member_drop(struct datapath *dp, uint32_t ref);
 void group_counters_read(const struct datapath *dp, uint32_t set, struct amt_group_counters *sum);
 

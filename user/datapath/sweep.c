@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Interfaces or policies changed, which may concern every set and every tunnel: all are looked at
- * again, as many in each turn of the loop as it has time for. Outside of the loop, at once. Called
- * by attach.c and datapath.c.
+ * What may concern very many, as much in each turn of the loop as it has time for; outside of the
+ * loop, at once. Interfaces or policies changed: every set and every tunnel is looked at again. A
+ * set has ended: its members are taken out. Called by attach.c, datapath.c and set.c.
  */
 #include "datapath/state.h"
 
@@ -10,7 +10,9 @@
 
 #include "base/loop.h"
 
-#define LOOK_EVERY 16 /* sets or tunnels, whether the turn of the loop has become long */
+#define LOOK_EVERY 16 /* sets, tunnels or members, whether the turn of the loop has become long */
+
+static const struct timeval at_once;
 
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
@@ -36,12 +38,27 @@ static bool some(struct datapath *dp, uint32_t *at, uint32_t top,
 	return true;
 }
 
+/* The same for members of sets that have ended. */
+static bool end_some(struct datapath *dp)
+{
+	while (dp->ended_sets.head != CHAIN_END) {
+		set_end_some(dp, dp->ended_sets.head, LOOK_EVERY);
+		if (loop_turn_is_long())
+			return false;
+	}
+	return true;
+}
+
+void sweep_ended(struct datapath *dp)
+{
+	if (!end_some(dp))
+		evtimer_add(dp->sweep_event, &at_once);
+}
+
 void sweep_go_on(struct datapath *dp)
 {
-	static const struct timeval at_once;
-
 	do {
-		if (!some(dp, &dp->sweep_set, dp->sets_top, set_refresh_id) ||
+		if (!end_some(dp) || !some(dp, &dp->sweep_set, dp->sets_top, set_refresh_id) ||
 		    !some(dp, &dp->sweep_tunnel, dp->tunnels_top, tunnel_reroute)) {
 			evtimer_add(dp->sweep_event, &at_once);
 			return;

@@ -43,16 +43,23 @@ const struct amt_tunnel *datapath_tunnel(const struct datapath *dp, uint32_t id)
 
 /* ---- accounting: a tunnel's traffic is that of its groups while it is in them ---- */
 
-void tunnel_account(struct datapath *dp, uint32_t id, uint32_t set, bool join)
+void tunnel_count(struct datapath *dp, uint32_t id, const struct amt_group_counters *counters,
+		  bool join)
 {
 	struct amt_tunnel *record = tunnel_record(dp, id);
+
+	record->packets_offset += join ? -counters->packets : counters->packets;
+	record->bytes_offset += join ? -counters->bytes : counters->bytes;
+}
+
+void tunnel_account(struct datapath *dp, uint32_t id, uint32_t set, bool join)
+{
 	struct amt_group_counters counters;
 
 	if (!dp->sets[set].published)
 		return; /* no packet has met it yet: zero */
 	group_counters_read(dp, set, &counters);
-	record->packets_offset += join ? -counters.packets : counters.packets;
-	record->bytes_offset += join ? -counters.bytes : counters.bytes;
+	tunnel_count(dp, id, &counters, join);
 }
 
 void datapath_tunnel_traffic(struct datapath *dp, uint32_t id, uint64_t *packets, uint64_t *bytes)
@@ -172,6 +179,8 @@ static void apply_member(struct datapath *dp, uint32_t ref, uint32_t old, uint32
 	struct member *member = members_get(dp->members, ref);
 	const struct amt_tunnel *record = tunnel_record(dp, member->tunnel);
 
+	if (dp->sets[member->set].ended)
+		return;
 	if (now == DATAPATH_NONE) {
 		set_unplace(dp, ref);
 	} else if (member->block == MEMBER_NONE) {
