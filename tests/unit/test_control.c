@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <event2/event.h>
+#include "base/loop.h"
 #include "control/client.h"
 #include "control/listen.h"
 #include "control/server.h"
@@ -22,6 +23,7 @@ static struct event_base *base;
 static struct control_server *server;
 static char folder[] = "/tmp/amt-control-XXXXXX", path[64];
 static unsigned int rows_made, rows_freed, thens;
+static bool in_loop_run;
 
 /* ---- a backend without a relay ---- */
 
@@ -66,15 +68,63 @@ static void free_rows(void *state)
 static void handle_rows(void *arg, const json_t *request, struct control_answer *answer)
 {
 	unsigned int *left = malloc(sizeof(*left));
-	struct control_rows rows = {next_row, free_rows, left};
+	struct control_rows rows = {.next = next_row, .free = free_rows, .state = left};
 
 	*left = json_is_true(json_object_get(request, "none")) ? 0 : ROWS;
 	control_answer_rows(answer, json_pack("{si}", "interval", 125), "rows", &rows);
 }
 
+/* Rows that are lists: of 3 items, of none, of LIST. Each piece but the last is found in a long
+ * turn, and every other piece is empty. */
+#define LIST 5
+
+struct lists {
+	unsigned int row, item;
+	bool empty;
+};
+
+static const unsigned int lists[] = {3, 0, LIST};
+
+static json_t *next_list(void *state)
+{
+	struct lists *at = state;
+
+	at->item = 0;
+	return at->row < 3 ? json_pack("{si}", "row", at->row++) : NULL;
+}
+
+static bool add_items(void *state, json_t *items)
+{
+	struct lists *at = state;
+	unsigned int n = lists[at->row - 1];
+
+	while (in_loop_run && !loop_turn_is_long())
+		;
+	at->empty = !at->empty;
+	if (!at->empty && at->item < n)
+		json_array_append_new(items, json_integer(at->item++));
+	return at->item < n;
+}
+
+static void free_lists(void *state)
+{
+	free_rows(state);
+	event_base_loopexit(base, NULL);
+}
+
+static void handle_lists(void *arg, const json_t *request, struct control_answer *answer)
+{
+	control_answer_rows(answer, json_object(), "rows",
+			    &(struct control_rows){.next = next_list,
+						   .list = "list",
+						   .add = add_items,
+						   .free = free_lists,
+						   .state = calloc(1, sizeof(struct lists))});
+}
+
 static const struct control_command commands[] = {
-	{"echo", handle_echo}, {"fail", handle_fail}, {"then", handle_then},
-	{"rows", handle_rows}, {NULL, NULL},
+	{"echo", handle_echo}, {"fail", handle_fail},	{"then", handle_then},
+	{"rows", handle_rows}, {"lists", handle_lists}, {NULL, NULL},
 };
 
 static int open_server(void **state)
@@ -328,6 +378,33 @@ static void long_answer(void **state)
 	close(fd);
 }
 
+static void rows_in_pieces(void **state)
+{
+	static const char want[] = "{\"rows\":[{\"row\":0,\"list\":[0,1,2]},"
+				   "{\"row\":1,\"list\":[]},"
+				   "{\"row\":2,\"list\":[0,1,2,3,4]}]}";
+	struct loop_stats before, after;
+	int fd = dial();
+
+	ask(fd, "{\"command\":\"lists\"}\n", want);
+	in_loop_run = true;
+	assert_int_equal(send(fd, "{\"command\":\"lists\"}\n", 20, 0), 20);
+	loop_stats(&before);
+	loop_run(base);
+	loop_stats(&after);
+	assert_in_range(after.turns - before.turns, 2 * (3 + LIST), 1000);
+	in_loop_run = false;
+	expect(fd, want);
+	assert_int_equal(rows_freed, 2);
+	/* in the middle of a row */
+	in_loop_run = true;
+	assert_int_equal(send(fd, "{\"command\":\"lists\"}\n", 20, 0), 20);
+	close(fd);
+	loop_run(base);
+	in_loop_run = false;
+	assert_int_equal(rows_freed, 3);
+}
+
 static void vanishing_client(void **state)
 {
 	int fd = dial(), i;
@@ -497,13 +574,21 @@ static void instance_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(answers),		TEST(wrong_requests),
-		TEST(split_and_joined), TEST(too_long),
-		TEST(endless),		TEST(half_closed),
-		TEST(long_answer),	TEST(vanishing_client),
-		TEST(impatience),	TEST(then_after_the_answer),
-		TEST(too_many),		TEST(second_server),
-		TEST(own_client),	cmocka_unit_test(instance_names),
+		TEST(answers),
+		TEST(wrong_requests),
+		TEST(split_and_joined),
+		TEST(too_long),
+		TEST(endless),
+		TEST(half_closed),
+		TEST(long_answer),
+		TEST(rows_in_pieces),
+		TEST(vanishing_client),
+		TEST(impatience),
+		TEST(then_after_the_answer),
+		TEST(too_many),
+		TEST(second_server),
+		TEST(own_client),
+		cmocka_unit_test(instance_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

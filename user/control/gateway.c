@@ -159,7 +159,7 @@ void control_gateway_groups(struct control_context *context, const struct amt_ad
 			    struct control_answer *answer)
 {
 	struct list *list = calloc(1, sizeof(*list));
-	struct control_rows rows = {next_row, list_free, list};
+	struct control_rows rows = {.next = next_row, .free = list_free, .state = list};
 
 	if (!list) {
 		control_answer(answer, NULL);

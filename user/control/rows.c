@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The two answers that can be long, tunnels and groups: each row is made when the client takes it,
- * and what ended in the meantime is left out.
+ * The two answers that can be long, tunnels and groups: each row, and each member in a row, is made
+ * when the client takes it, and what ended in the meantime is left out.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +10,8 @@
 #include "control/commands.h"
 #include "relay/service.h"
 
+#define MEMBERS_AT_ONCE 64 /* tunnels that are asked whether they are */
+
 struct rows {
 	const struct control_context *context; /* the relay is gone when the role has changed */
 	uint32_t *ids;			       /* NULL: all below n */
@@ -17,6 +19,9 @@ struct rows {
 	bool whole; /* with the memberships or members of each */
 	bool failed;
 	struct amt_addr wanted; /* group; any: all */
+	/* of the row in hand */
+	struct amt_group_key key;
+	uint32_t tunnel; /* the next that may be a member */
 };
 
 static struct rows *rows_new(const struct control_context *context, bool whole)
@@ -55,10 +60,12 @@ static void rows_add(struct rows *rows, uint32_t id)
 }
 
 static void rows_answer(struct rows *rows, struct control_answer *answer, const char *name,
-			json_t *(*next)(void *state))
+			const struct control_rows *how)
 {
-	struct control_rows answer_rows = {next, rows_free, rows};
+	struct control_rows answer_rows = *how;
 
+	answer_rows.free = rows_free;
+	answer_rows.state = rows;
 	if (rows->failed) {
 		rows_free(rows);
 		control_answer(answer, NULL);
@@ -199,7 +206,7 @@ void control_tunnels(void *arg, const json_t *request, struct control_answer *an
 		rows->n = relay_tunnel_ids(relay_service_relay(context->service));
 	if (rows->ids)
 		qsort(rows->ids, rows->n, sizeof(*rows->ids), by_number);
-	rows_answer(rows, answer, "tunnels", next_tunnel);
+	rows_answer(rows, answer, "tunnels", &(struct control_rows){.next = next_tunnel});
 }
 
 /* ---- groups ---- */
@@ -241,50 +248,47 @@ static json_t *group_json(struct rows *rows, const struct datapath_set_view *vie
 		"last_packet", control_since(clock_now(), counters->last_ns));
 }
 
-struct members {
-	const struct relay *relay;
-	json_t *array;
-};
-
-static void add_member(void *arg, uint32_t tunnel)
-{
-	struct members *to = arg;
-	struct relay_tunnel_view view;
-
-	if (relay_view(to->relay, tunnel, &view))
-		json_array_append_new(to->array, json_pack("{so si sI}", "gateway",
-							   control_addr(&view.gateway.addr), "port",
-							   ntohs(view.gateway.port), "id",
-							   (json_int_t)view.id));
-}
-
 static json_t *next_group(void *state)
 {
 	struct rows *rows = state;
 	struct relay_service *service = rows->context->service;
 	struct datapath_set_view view;
-	struct datapath *dp;
-	json_t *row;
 
 	while (service && rows->at < rows->n) {
-		uint32_t set = rows->ids[rows->at++];
-
-		dp = relay_service_datapath(service);
-
 		/* an id may belong to another group by now */
-		if (datapath_set_view(dp, set, &view) ||
+		if (datapath_set_view(relay_service_datapath(service), rows->ids[rows->at++],
+				      &view) ||
 		    (rows->whole && !addr_equal(&view.key.group, &rows->wanted)))
 			continue;
-		row = group_json(rows, &view);
-		if (rows->whole) {
-			struct members to = {relay_service_relay(service), json_array()};
-
-			datapath_set_members(dp, set, add_member, &to);
-			json_object_set_new(row, "tunnels", to.array);
-		}
-		return row;
+		rows->key = view.key;
+		rows->tunnel = 0;
+		return group_json(rows, &view);
 	}
 	return NULL;
+}
+
+static json_t *member_json(const struct relay_tunnel_view *view)
+{
+	return json_pack("{so si sI}", "gateway", control_addr(&view->gateway.addr), "port",
+			 ntohs(view->gateway.port), "id", (json_int_t)view->id);
+}
+
+/* By their ids, whatever joins and leaves meanwhile. */
+static bool add_members(void *state, json_t *items)
+{
+	struct rows *rows = state;
+	struct relay_service *service = rows->context->service;
+	struct relay_tunnel_view view;
+	uint32_t end = rows->tunnel + MEMBERS_AT_ONCE, top;
+
+	if (!service)
+		return false;
+	top = relay_tunnel_ids(relay_service_relay(service));
+	for (; rows->tunnel < end && rows->tunnel < top; rows->tunnel++)
+		if (datapath_set_has(relay_service_datapath(service), &rows->key, rows->tunnel) &&
+		    relay_view(relay_service_relay(service), rows->tunnel, &view))
+			json_array_append_new(items, member_json(&view));
+	return rows->tunnel < top;
 }
 
 static void note_group(void *arg, const struct amt_group_key *key, uint32_t set,
@@ -323,5 +327,8 @@ void control_groups(void *arg, const json_t *request, struct control_answer *ans
 	merge_walk(relay_merge(relay_service_relay(context->service)), note_group, rows);
 	if (rows->n)
 		qsort(rows->ids, rows->n, sizeof(*rows->ids), by_number);
-	rows_answer(rows, answer, "groups", next_group);
+	rows_answer(rows, answer, "groups",
+		    &(struct control_rows){.next = next_group,
+					   .list = text ? "tunnels" : NULL,
+					   .add = add_members});
 }

@@ -24,10 +24,12 @@ struct client {
 	struct client *prev, *next;
 	struct bufferevent *bev;
 	struct control_rows rows; /* next set: an answer is under way */
-	bool first_row;
-	bool ending;	  /* nothing more to read: close when all is written */
-	bool refused;	  /* said too much: what still comes is thrown away */
-	size_t discarded; /* octets of that */
+	bool in_row;		  /* in the list of one */
+	bool first_row, first_item;
+	struct event *next_turn; /* to go on with it then */
+	bool ending;		 /* nothing more to read: close when all is written */
+	bool refused;		 /* said too much: what still comes is thrown away */
+	size_t discarded;	 /* octets of that */
 	void (*then)(void *arg);
 	void *then_arg;
 };
@@ -63,7 +65,21 @@ static int add_text(const char *text, size_t length, void *arg)
 /* Returns false when there is no memory for it. */
 static bool add_json(struct evbuffer *out, const json_t *json)
 {
-	return json_dump_callback(json, add_text, out, JSON_COMPACT) == 0;
+	return json_dump_callback(json, add_text, out, JSON_COMPACT | JSON_ENCODE_ANY) == 0;
+}
+
+/* All of the object but its closing brace, and an array for last member. */
+static bool add_with_array(struct evbuffer *out, const json_t *object, const char *name)
+{
+	char *text = json_dumps(object, JSON_COMPACT);
+	size_t length = text ? strlen(text) : 0;
+
+	if (!text)
+		return false;
+	evbuffer_add(out, text, length - 1);
+	evbuffer_add_printf(out, "%s\"%s\":[", length > 2 ? "," : "", name);
+	free(text);
+	return true;
 }
 
 void control_answer(struct control_answer *answer, json_t *object)
@@ -105,20 +121,15 @@ void control_answer_rows(struct control_answer *answer, json_t *head, const char
 			 const struct control_rows *rows)
 {
 	struct client *client = answer->client;
-	char *text = head ? json_dumps(head, JSON_COMPACT) : NULL;
-	size_t length = text ? strlen(text) : 0;
 
-	if (!text) {
+	if (!head || !add_with_array(out_of(client), head, name)) {
 		rows->free(rows->state);
 		control_fail(answer, "no memory for the answer; ask for less");
 	} else {
-		/* all of the head but its closing brace */
-		evbuffer_add(out_of(client), text, length - 1);
-		evbuffer_add_printf(out_of(client), "%s\"%s\":[", length > 2 ? "," : "", name);
 		client->rows = *rows;
+		client->in_row = false;
 		client->first_row = true;
 	}
-	free(text);
 	json_decref(head);
 }
 
@@ -135,29 +146,72 @@ static void end_rows(struct client *client)
 	client->rows.next = NULL;
 }
 
-/* Writes rows until enough of them wait to be taken. */
-static void continue_rows(struct client *client)
+/* Half an answer is no answer. */
+static void break_off(struct client *client)
+{
+	end_rows(client);
+	client->ending = true;
+}
+
+/* The next of an array. */
+static bool add_next(struct evbuffer *out, bool *first)
+{
+	bool comma = !*first;
+
+	*first = false;
+	return !comma || !evbuffer_add(out, ",", 1);
+}
+
+static void write_row(struct client *client)
 {
 	struct evbuffer *out = out_of(client);
+	const char *list = client->rows.list;
+	json_t *row = client->rows.next(client->rows.state);
 
-	/* whatever waits brings us back when it is taken: so at least one row a time */
-	while (client->rows.next && evbuffer_get_length(out) < CONTROL_CHUNK &&
-	       !(evbuffer_get_length(out) && loop_turn_is_long())) {
-		json_t *row = client->rows.next(client->rows.state);
+	if (!row) {
+		end_rows(client);
+		evbuffer_add(out, "]}\n", 3);
+		return;
+	}
+	client->in_row = list;
+	client->first_item = true;
+	if (!add_next(out, &client->first_row) ||
+	    !(list ? add_with_array(out, row, list) : add_json(out, row)))
+		break_off(client);
+	json_decref(row);
+}
 
-		if (!row) {
-			end_rows(client);
-			evbuffer_add(out, "]}\n", 3);
+static void write_items(struct client *client)
+{
+	struct evbuffer *out = out_of(client);
+	json_t *items = json_array();
+	bool ok = items;
+	size_t i;
+
+	client->in_row = ok && client->rows.add(client->rows.state, items);
+	for (i = 0; ok && i < json_array_size(items); i++)
+		ok = add_next(out, &client->first_item) && add_json(out, json_array_get(items, i));
+	json_decref(items);
+	if (!ok)
+		break_off(client);
+	else if (!client->in_row)
+		evbuffer_add(out, "]}", 2);
+}
+
+/* Writes rows until enough of them wait to be taken, or the turn is long: at least something. */
+static void continue_rows(struct client *client)
+{
+	static const struct timeval at_once;
+
+	while (client->rows.next && evbuffer_get_length(out_of(client)) < CONTROL_CHUNK) {
+		if (client->in_row)
+			write_items(client);
+		else
+			write_row(client);
+		if (loop_turn_is_long()) {
+			evtimer_add(client->next_turn, &at_once);
 			return;
 		}
-		if (!client->first_row)
-			evbuffer_add(out, ",", 1);
-		client->first_row = false;
-		if (!add_json(out, row)) { /* half an answer is no answer */
-			end_rows(client);
-			client->ending = true;
-		}
-		json_decref(row);
 	}
 }
 
@@ -227,6 +281,7 @@ static void client_free(struct client *client)
 		client->next->prev = client->prev;
 	server->nclients--;
 	end_rows(client);
+	event_free(client->next_turn);
 	bufferevent_free(client->bev);
 	free(client);
 	if (then)
@@ -305,6 +360,11 @@ static void on_output(struct bufferevent *bev, void *arg)
 	serve(arg);
 }
 
+static void on_next_turn(evutil_socket_t fd, short what, void *arg)
+{
+	serve(arg);
+}
+
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct client *client = arg;
@@ -338,8 +398,12 @@ static struct client *client_new(struct control_server *server, int fd)
 	if (!client)
 		return NULL;
 	client->server = server;
-	client->bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	client->next_turn = evtimer_new(server->base, on_next_turn, client);
+	if (client->next_turn)
+		client->bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!client->bev) {
+		if (client->next_turn)
+			event_free(client->next_turn);
 		free(client);
 		return NULL;
 	}

@@ -9,6 +9,7 @@
 #define AMT_CONTROL_SERVER_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <sys/time.h>
 #include "base/error.h"
 
@@ -28,9 +29,14 @@ struct control_command {
 	void (*handle)(void *arg, const json_t *request, struct control_answer *answer);
 };
 
-/* Rows of a long answer, made one by one as the client takes them. */
+/* Rows of a long answer, made one by one as the client takes them. A row can be long itself: then
+ * it has an array as its last member, which is made some items at a time. */
 struct control_rows {
 	json_t *(*next)(void *state); /* a new reference; NULL: that was the last */
+	const char *list;	      /* name of such an array; NULL: there is none */
+	/* Appends what comes next in the array of the row given last, be it nothing; false: that
+	 * was the end. */
+	bool (*add)(void *state, json_t *items);
 	void (*free)(void *state);
 	void *state;
 };

@@ -162,6 +162,8 @@ void datapath_set_measure(struct datapath *dp, uint32_t set, uint64_t now);
 /* What was measured last, in kbit/s of inner octets; DATAPATH_NONE: nothing yet. */
 uint32_t datapath_set_rate(const struct datapath *dp, uint32_t set);
 int datapath_set_view(struct datapath *dp, uint32_t set, struct datapath_set_view *out);
+/* Whether the tunnel is a member of the set of that key. */
+bool datapath_set_has(struct datapath *dp, const struct amt_group_key *key, uint32_t tunnel);
 void datapath_set_members(struct datapath *dp, uint32_t set, void (*fn)(void *arg, uint32_t tunnel),
 			  void *arg);
 

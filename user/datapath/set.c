@@ -381,6 +381,13 @@ int datapath_set_view(struct datapath *dp, uint32_t id, struct datapath_set_view
 	return 0;
 }
 
+bool datapath_set_has(struct datapath *dp, const struct amt_group_key *key, uint32_t tunnel)
+{
+	const struct set *set = set_find(dp, key);
+
+	return set && members_find(dp->members, set->id, tunnel) != MEMBER_NONE;
+}
+
 void datapath_set_members(struct datapath *dp, uint32_t id, void (*fn)(void *arg, uint32_t tunnel),
 			  void *arg)
 {
