@@ -16,11 +16,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "datapath/clones.h"
 #include "datapath/device.h"
 
 #define TICK_MS			 250
 #define TICKS_AN_INTERFACE_CHECK 8
+#define FANOUT_ROUNDS		 16 /* in one tick, of blocks that have been waiting */
 
 /* ---- what happens while it is open ---- */
 
@@ -51,8 +53,10 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct datapath *dp = arg;
 	uint64_t now = clock_now();
+	unsigned int rounds = 0;
 
-	fanout_tick(dp->fanout, now);
+	while (fanout_tick(dp->fanout, now) && ++rounds < FANOUT_ROUNDS && !loop_turn_is_long())
+		;
 	tunnels_review(dp);
 	endpoints_tick(dp, now);
 	if (++dp->ticks % TICKS_AN_INTERFACE_CHECK == 0)

@@ -11,8 +11,8 @@
 
 #include "base/addr.h"
 
-#define PARTNERS_TRIED 4   /* open blocks looked at for a merge */
-#define TICK_BLOCKS    256 /* that one fanout_tick() looks at */
+#define PARTNERS_TRIED 4  /* open blocks looked at for a merge */
+#define TICK_BLOCKS    16 /* that one fanout_tick() looks at */
 
 uint32_t fanout_list_slots(uint32_t max_blocks)
 {
@@ -360,13 +360,15 @@ void fanout_leave(struct fanout *f, uint64_t now, uint32_t block, uint32_t ref)
 	block_settle(f, now, block);
 }
 
-void fanout_tick(struct fanout *f, uint64_t now)
+bool fanout_tick(struct fanout *f, uint64_t now)
 {
 	uint32_t block, n = 0;
+	bool more;
 
 	for (block = f->dirty.head; block != CHAIN_END && n < TICK_BLOCKS;
 	     block = f->dirty_link[block].next)
 		n++;
+	more = block != CHAIN_END;
 	/* what still cannot be done goes to the end again: no more than once around */
 	while (n-- && f->dirty.head != CHAIN_END) {
 		block = f->dirty.head;
@@ -374,6 +376,7 @@ void fanout_tick(struct fanout *f, uint64_t now)
 		f->block[block].dirty = false;
 		block_settle(f, now, block);
 	}
+	return more;
 }
 
 void fanout_resize(struct fanout *f, const struct fanout_place *place)

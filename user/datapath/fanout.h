@@ -91,9 +91,9 @@ void fanout_set_nexthop(struct fanout *fanout, uint32_t block, uint32_t ref, uin
 /* Blocks of the place's endpoint have another size from now on; those that hold more are split by
  * and by, at fanout_tick(). */
 void fanout_resize(struct fanout *fanout, const struct fanout_place *place);
-/* Retries what had to wait for the grace period, a bounded part of it. Cheap when there is nothing.
- */
-void fanout_tick(struct fanout *fanout, uint64_t now);
+/* Retries what had to wait for the grace period, a bounded part of it; true: there is more. Cheap
+ * when there is nothing. */
+bool fanout_tick(struct fanout *fanout, uint64_t now);
 
 /* The life of packets that come in from now on, for the caller to tell the packet path. */
 uint64_t fanout_renew_life(struct fanout *fanout, uint64_t now);
