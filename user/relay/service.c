@@ -194,7 +194,7 @@ static int open_parts(struct relay_service *service, struct error *err)
 	if (!rc)
 		rc = service_interfaces_open(service, err);
 	if (!rc)
-		relay_sockets_adopted(service->sockets);
+		relay_sockets_settle(service->sockets);
 	if (!rc)
 		rc = service_adopt(service, err);
 	if (!rc)

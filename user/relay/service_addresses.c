@@ -130,6 +130,7 @@ void service_addresses_cut(struct relay_service *service, unsigned int n)
 {
 	while (service->naddresses > n)
 		address_remove(service, &service->addresses[service->naddresses - 1]);
+	relay_sockets_settle(service->sockets);
 }
 
 /* One that gateways elsewhere can send to. */

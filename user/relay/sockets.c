@@ -6,7 +6,6 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <amt/wire.h>
@@ -16,12 +15,11 @@
 #include "base/loop.h"
 #include "relay/outbox.h"
 
-#define READ_BATCH   32	 /* messages of one recvmmsg(2) */
-#define READ_ROUNDS  8	 /* of those a wake-up: other sockets and timers get their turn */
-#define LOOK_EVERY   256 /* octets of messages, whether the turn of the loop has become long */
-#define LENGTH_MORE  64	 /* octets that each message counts more than it has */
-#define LETTING_GO   (5 * NSEC_PER_SEC) /* a socket that was closed may still be kept elsewhere */
-#define BIND_TRIES   50			/* so long as that may be why an address is in use */
+#define READ_BATCH   32	  /* messages of one recvmmsg(2) */
+#define READ_ROUNDS  8	  /* of those a wake-up: other sockets and timers get their turn */
+#define LOOK_EVERY   256  /* octets of messages, whether the turn of the loop has become long */
+#define LENGTH_MORE  64	  /* octets that each message counts more than it has */
+#define SPARE_S	     1	  /* how long the socket of an address that went waits for its return */
 #define MESSAGE_ROOM 9216 /* a longer message arrives cut off, and fails its length checks */
 #define RECEIVE_ROOM (4 << 20)
 #define SEND_ROOM    (1 << 20)
@@ -40,8 +38,8 @@ struct relay_sockets {
 	void (*after_batch)(void *arg);
 	void *arg;
 	struct listener *list;
-	struct descriptors adopted;
-	uint64_t closed_ns; /* when the last listener was */
+	struct descriptors spare; /* bound, but not listened with */
+	struct event *spare_end;
 	struct outbox *outbox;
 	struct event *flush; /* sends what was queued outside a wake-up of ours */
 	struct event *rest;  /* goes on with the batch in a later turn of the loop */
@@ -63,6 +61,11 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 
 static void on_rest(evutil_socket_t fd, short what, void *arg);
 
+static void on_spare_end(evutil_socket_t fd, short what, void *arg)
+{
+	relay_sockets_settle(arg);
+}
+
 struct relay_sockets *relay_sockets_new(struct event_base *base, relay_sockets_fn fn,
 					void (*after_batch)(void *arg), void *arg)
 {
@@ -78,7 +81,8 @@ struct relay_sockets *relay_sockets_new(struct event_base *base, relay_sockets_f
 	sockets->outbox = outbox_new();
 	sockets->flush = evtimer_new(base, on_flush, sockets);
 	sockets->rest = evtimer_new(base, on_rest, sockets);
-	if (!sockets->outbox || !sockets->flush || !sockets->rest) {
+	sockets->spare_end = evtimer_new(base, on_spare_end, sockets);
+	if (!sockets->outbox || !sockets->flush || !sockets->rest || !sockets->spare_end) {
 		relay_sockets_free(sockets);
 		return NULL;
 	}
@@ -112,7 +116,9 @@ void relay_sockets_free(struct relay_sockets *sockets)
 		sockets->list = listener->next;
 		listener_free(listener);
 	}
-	descriptors_close(&sockets->adopted);
+	descriptors_close(&sockets->spare);
+	if (sockets->spare_end)
+		event_free(sockets->spare_end);
 	if (sockets->flush)
 		event_free(sockets->flush);
 	if (sockets->rest)
@@ -265,12 +271,12 @@ static int bind_error(struct error *err, int code, const struct amt_sockaddr *lo
 
 void relay_sockets_adopt(struct relay_sockets *sockets, const struct descriptors *from)
 {
-	sockets->adopted = *from;
+	sockets->spare = *from;
 }
 
-void relay_sockets_adopted(struct relay_sockets *sockets)
+void relay_sockets_settle(struct relay_sockets *sockets)
 {
-	descriptors_close(&sockets->adopted);
+	descriptors_close(&sockets->spare);
 }
 
 static bool is_bound(int fd, const struct amt_sockaddr *local)
@@ -284,16 +290,16 @@ static bool is_bound(int fd, const struct amt_sockaddr *local)
 	       sockaddr_equal(&bound, local);
 }
 
-/* One of the predecessor's, which is not in the list of them afterwards; -1: it has none. */
-static int take_adopted(struct descriptors *adopted, const struct amt_sockaddr *local)
+/* One that is not in the list of them afterwards; -1: there is none. */
+static int take_spare(struct descriptors *spare, const struct amt_sockaddr *local)
 {
 	unsigned int i;
 	int fd = -1;
 
-	for (i = 0; i < adopted->n && fd < 0; i++)
-		if (is_bound(adopted->fd[i], local)) {
-			fd = adopted->fd[i];
-			adopted->fd[i] = adopted->fd[--adopted->n];
+	for (i = 0; i < spare->n && fd < 0; i++)
+		if (is_bound(spare->fd[i], local)) {
+			fd = spare->fd[i];
+			spare->fd[i] = spare->fd[--spare->n];
 		}
 	return fd;
 }
@@ -314,28 +320,13 @@ static int listener_bind(struct listener *listener, const struct amt_sockaddr *l
 	return rc;
 }
 
-/* The holder closes its own descriptor of a socket a moment after we close ours: an address that
- * goes and returns at once may be in use until then. */
-static int listener_bind_soon(struct listener *listener, const struct amt_sockaddr *local)
-{
-	static const struct timespec moment = {.tv_nsec = 10 * NSEC_PER_MSEC};
-	uint64_t closed = listener->owner->closed_ns;
-	int tries = closed && clock_now() - closed < LETTING_GO ? BIND_TRIES : 1, rc;
-
-	while ((rc = listener_bind(listener, local)) == -EADDRINUSE && --tries) {
-		close(listener->fd);
-		nanosleep(&moment, NULL);
-	}
-	return rc;
-}
-
 static int listener_open(struct listener *listener, const struct amt_sockaddr *local)
 {
 	int rc = 0;
 
-	listener->fd = take_adopted(&listener->owner->adopted, local);
+	listener->fd = take_spare(&listener->owner->spare, local);
 	if (listener->fd < 0)
-		rc = listener_bind_soon(listener, local);
+		rc = listener_bind(listener, local);
 	return rc ? rc : set_options(listener->fd, addr_is_ipv4(&local->addr));
 }
 
@@ -369,6 +360,21 @@ int relay_sockets_listen(struct relay_sockets *sockets, const struct amt_addr *a
 	return 0;
 }
 
+/* Not closed yet: the upstream holder has it too, and until it lets go as well the address would be
+ * in use if it were to be listened on again. */
+static void listener_spare(struct listener *listener)
+{
+	static const struct timeval life = {.tv_sec = SPARE_S};
+	struct relay_sockets *sockets = listener->owner;
+
+	if (sockets->spare.n < DESCRIPTORS_MAX) {
+		sockets->spare.fd[sockets->spare.n++] = listener->fd;
+		listener->fd = -1;
+		evtimer_add(sockets->spare_end, &life);
+	}
+	listener_free(listener);
+}
+
 void relay_sockets_close(struct relay_sockets *sockets, const struct amt_addr *addr)
 {
 	struct listener *listener = listener_find(sockets, addr), **at;
@@ -381,8 +387,7 @@ void relay_sockets_close(struct relay_sockets *sockets, const struct amt_addr *a
 	for (at = &sockets->list; *at != listener; at = &(*at)->next)
 		;
 	*at = listener->next;
-	listener_free(listener);
-	sockets->closed_ns = clock_now();
+	listener_spare(listener);
 }
 
 void relay_sockets_walk(const struct relay_sockets *sockets,

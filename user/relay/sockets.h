@@ -24,10 +24,10 @@ struct relay_sockets *relay_sockets_new(struct event_base *base, relay_sockets_f
 void relay_sockets_free(struct relay_sockets *sockets);
 
 /* Sockets of a predecessor, with what came to them since: one that is bound to an address and port
- * serves when these are to be listened on, until relay_sockets_adopted(), which closes the others.
+ * serves when these are to be listened on. relay_sockets_settle() closes those that nobody wanted.
  */
 void relay_sockets_adopt(struct relay_sockets *sockets, const struct descriptors *from);
-void relay_sockets_adopted(struct relay_sockets *sockets);
+void relay_sockets_settle(struct relay_sockets *sockets);
 /* What is listened with; of more than find room, the latest. */
 void relay_sockets_list(const struct relay_sockets *sockets, struct descriptors *out);
 
@@ -35,6 +35,8 @@ void relay_sockets_list(const struct relay_sockets *sockets, struct descriptors 
  * that says so. Twice the same address is harmless. */
 int relay_sockets_listen(struct relay_sockets *sockets, const struct amt_addr *addr, uint16_t port,
 			 struct error *err);
+/* The socket itself stays for a second, or until relay_sockets_settle(), in case that the address
+ * returns. */
 void relay_sockets_close(struct relay_sockets *sockets, const struct amt_addr *addr);
 /* Queues a payload to be sent from local; sent in batches (sendmmsg), at the latest when the
  * wake-up ends. */
