@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -37,6 +38,11 @@ void judge_watch(struct judge *judge, int ifindex)
 	assert_int_equal(bpf_xdp_attach(ifindex, fd, XDP_FLAGS_DRV_MODE, NULL), 0);
 }
 
+void judge_further(struct judge *judge, const struct amt_addr *addr)
+{
+	memcpy(&judge->bss->further, &addr->bytes[AMT_ADDR_V4_OFFSET], sizeof(judge->bss->further));
+}
+
 int judge_stamp_fd(const struct judge *judge)
 {
 	return bpf_program__fd(judge->progs.stamp);
@@ -47,8 +53,8 @@ void judge_reset(struct judge *judge)
 	int map = bpf_map__fd(judge->maps.accounts);
 	static const struct account empty;
 
-	for (uint32_t port = 0; port < 65536; port++)
-		bpf_map_update_elem(map, &port, &empty, 0);
+	for (uint32_t gateway = 0; gateway < JUDGE_GATEWAYS; gateway++)
+		bpf_map_update_elem(map, &gateway, &empty, 0);
 	judge->bss->stamped = 0;
 	judge->bss->copies = judge->bss->strange = 0;
 }
@@ -68,14 +74,14 @@ uint64_t judge_wait(const struct judge *judge, uint64_t expected)
 	return *copies;
 }
 
-struct verdict judge_verdict(const struct judge *judge, unsigned int port, unsigned int ports,
+struct verdict judge_verdict(const struct judge *judge, unsigned int gateway, unsigned int n,
 			     unsigned int first, unsigned int last)
 {
 	int map = bpf_map__fd(judge->maps.accounts);
 	struct verdict verdict = {0};
 	struct account account;
 
-	for (uint32_t at = port; at < port + ports; at++) {
+	for (uint32_t at = gateway; at < gateway + n; at++) {
 		assert_int_equal(bpf_map_lookup_elem(map, &at, &account), 0);
 		for (unsigned int i = first; i < last; i++)
 			verdict.missing += !(account.seen[i / 64] >> i % 64 & 1);

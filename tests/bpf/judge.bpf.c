@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Two programs for groups that are too large for sockets behind them: `stamp` numbers packets
- * before amt_ingress, `judge` keeps account of the copies at an uplink's far end, by gateway port.
+ * before amt_ingress, `judge` keeps account of the copies at an uplink's far end, by gateway.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -17,12 +17,13 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 65536);
+	__uint(max_entries, JUDGE_GATEWAYS);
 	__type(key, __u32);
 	__type(value, struct account);
 } accounts SEC(".maps");
 
 __u32 stamped, stamped_ifindex;
+__be32 further; /* address of those that count on */
 __u64 copies, strange;
 
 SEC("xdp")
@@ -37,8 +38,9 @@ int stamp(struct xdp_md *ctx)
 	return bpf_redirect(stamped_ifindex, 0);
 }
 
-/* Where the outer UDP header is; NULL: not a copy. */
-static __always_inline struct udphdr *outer_udp(void *data, void *data_end)
+/* Where the outer UDP header is; NULL: not a copy. Gateways of this address count on from *first.
+ */
+static __always_inline struct udphdr *outer_udp(void *data, void *data_end, __u32 *first)
 {
 	__be16 *proto = data + 2 * ETH_ALEN;
 	void *at = data + ETH_HLEN;
@@ -49,8 +51,16 @@ static __always_inline struct udphdr *outer_udp(void *data, void *data_end)
 		proto += 2;
 		at += 4;
 	}
-	if (*proto == bpf_htons(ETH_P_IP))
-		return at + sizeof(struct iphdr);
+	*first = 0;
+	if (*proto == bpf_htons(ETH_P_IP)) {
+		const struct iphdr *ip = at;
+
+		if ((void *)(ip + 1) > data_end)
+			return NULL;
+		if (further && ip->daddr == further)
+			*first = JUDGE_GATEWAYS / 2;
+		return (void *)(ip + 1);
+	}
 	if (*proto == bpf_htons(ETH_P_IPV6))
 		return at + sizeof(struct ipv6hdr);
 	return NULL;
@@ -72,17 +82,17 @@ SEC("xdp")
 int judge(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
-	struct udphdr *udp = outer_udp(data, data_end);
+	__u32 *sequence, gateway;
+	struct udphdr *udp = outer_udp(data, data_end, &gateway);
 	struct account *account;
-	__u32 *sequence, port;
 
 	if (!udp)
 		return XDP_PASS;
 	sequence = (void *)(udp + 1) + AMT + PAYLOAD;
 	if ((void *)(sequence + 1) > data_end)
 		return XDP_PASS;
-	port = bpf_ntohs(udp->dest);
-	account = bpf_map_lookup_elem(&accounts, &port);
+	gateway += bpf_ntohs(udp->dest);
+	account = bpf_map_lookup_elem(&accounts, &gateway);
 	if (!account || bpf_ntohl(*sequence) >= JUDGE_PACKETS) {
 		__sync_fetch_and_add(&strange, 1);
 		return XDP_DROP;

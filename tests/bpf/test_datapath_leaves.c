@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The data path with a group of 8,192 members, of whom 1,000 a second leave while packets flow:
- * whoever stays gets every packet exactly once, whoever has left gets no more. (A packet may
- * overtake another while the number of blocks changes: not judged.) Where packets come faster than
- * they are copied, some of them miss some members, and that is counted; nobody gets one twice.
+ * The data path with groups of 8,192 and 100,000 members, of whom 1,000 a second leave while
+ * packets flow: whoever stays gets every packet exactly once, whoever has left gets no more. (A
+ * packet may overtake another while the number of blocks changes: not judged.) Where packets come
+ * faster than they are copied, some of them miss some members, and that is counted; nobody gets one
+ * twice.
  */
 #include "unit/unit.h"
 
@@ -23,20 +24,27 @@
 #include "bpf/net.h"
 #include "datapath/datapath.h"
 
-#define MEMBERS	    8192
-#define LEAVERS	    2500 /* 1,000 a second */
+#define MEMBERS_MAX 100000
+#define LEAVES_A_MS 1
 #define FIRST_PORT  1000
-#define STRIDE	    2749   /* coprime to MEMBERS: leavers come from everywhere */
-#define PACKETS	    500	   /* at most */
-#define CALM_US	    200000 /* between two: a busy machine must not fall behind */
-#define OVERLOAD_US 5000   /* and it must */
+#define PORTS	    50000 /* of an address */
+#define STRIDE	    2749  /* coprime to all numbers of members: leavers come from everywhere */
+#define PACKETS	    500	  /* at most */
+
+static const struct crowd {
+	unsigned int members, leavers;
+	unsigned int period_us;	       /* between two packets */
+} calm = {8192, 2500, 200000},	       /* a busy machine must not fall behind */
+	overload = {8192, 2500, 5000}, /* and it must */
+	largest = {MEMBERS_MAX, 5000, 600000};
 
 static struct {
 	char instance[32];
 	struct event_base *base;
 	struct datapath *dp;
 	struct judge *judge;
-	uint32_t set, tunnels[MEMBERS];
+	const struct crowd *crowd;
+	uint32_t set, tunnels[MEMBERS_MAX];
 	struct stream stream;
 } t = {
 	.stream = {.interface = "src1", .groups = {GROUP4}, .payload = 100, .most = PACKETS},
@@ -63,9 +71,9 @@ static void open_datapath(void)
 	static const struct datapath_callbacks callbacks;
 	const struct datapath_options options = {
 		.instance = t.instance,
-		.max_tunnels = MEMBERS,
+		.max_tunnels = MEMBERS_MAX,
 		.max_groups = 16,
-		.max_blocks = 8192,
+		.max_blocks = 32768,
 		.max_nexthops = 64,
 		.ttl = 64,
 		.lease_ns = 260 * NSEC_PER_SEC,
@@ -81,14 +89,16 @@ static void open_datapath(void)
 
 static void join_all(void)
 {
-	struct datapath_tunnel in = {.gateway.addr = net_addr("10.8.0.1"),
-				     .relay = {net_addr("10.9.0.1"), htons(2268)}};
+	const struct amt_addr gateways[] = {net_addr("10.8.0.1"), net_addr("10.8.0.2")};
+	struct datapath_tunnel in = {.relay = {net_addr("10.9.0.1"), htons(2268)}};
 	const struct amt_group_key key = {net_addr(SOURCE4), net_addr(GROUP4)};
 	unsigned int i;
 
 	assert_int_equal(datapath_set_create(t.dp, &key, &t.set), 0);
-	for (i = 0; i < MEMBERS; i++) {
-		in.gateway.port = htons((uint16_t)(FIRST_PORT + i));
+	judge_further(t.judge, &gateways[1]);
+	for (i = 0; i < t.crowd->members; i++) {
+		in.gateway.addr = gateways[i / PORTS];
+		in.gateway.port = htons((uint16_t)(FIRST_PORT + i % PORTS));
 		assert_int_equal(datapath_tunnel_add(t.dp, &in, &t.tunnels[i]), 0);
 		assert_int_equal(datapath_member_add(t.dp, t.set, t.tunnels[i]), 0);
 	}
@@ -97,6 +107,7 @@ static void join_all(void)
 
 static int setup(void **state)
 {
+	t.crowd = *state;
 	t.base = event_base_new();
 	net_run("ip link add src0 type veth peer name src1");
 	net_run("n=$(nproc) && q=\"numtxqueues $n numrxqueues $n\" && "
@@ -123,7 +134,7 @@ static int teardown(void **state)
 
 static unsigned int leaver(unsigned int i)
 {
-	return i * STRIDE % MEMBERS;
+	return (unsigned int)((uint64_t)i * STRIDE % t.crowd->members);
 }
 
 /* Some leave the group, some end. */
@@ -142,9 +153,9 @@ static void leave_at_rate(void)
 	uint64_t start = clock_now();
 	unsigned int left = 0, due;
 
-	while (left < LEAVERS) {
-		due = (unsigned int)((clock_now() - start) / NSEC_PER_MSEC);
-		for (; left < due && left < LEAVERS; left++)
+	while (left < t.crowd->leavers) {
+		due = (unsigned int)((clock_now() - start) / NSEC_PER_MSEC * LEAVES_A_MS);
+		for (; left < due && left < t.crowd->leavers; left++)
 			leave(left);
 		turn(1);
 	}
@@ -154,10 +165,11 @@ static struct verdict verdict_on(unsigned int from, unsigned int to, unsigned in
 				 unsigned int last)
 {
 	struct verdict all = {0}, one;
-	unsigned int i;
+	unsigned int i, at;
 
 	for (i = from; i < to; i++) {
-		one = judge_verdict(t.judge, FIRST_PORT + leaver(i), 1, first, last);
+		at = leaver(i) / PORTS * (JUDGE_GATEWAYS / 2) + leaver(i) % PORTS;
+		one = judge_verdict(t.judge, FIRST_PORT + at, 1, first, last);
 		all.missing += one.missing;
 		all.repeated += one.repeated;
 	}
@@ -177,14 +189,15 @@ static void wait_for_copies(void)
 	judge_wait(t.judge, counter(AMT_COUNT_COPIES_OUT));
 }
 
-/* Sends packets so far apart, while members leave. What those who stay did not get, and whether
+/* Sends packets while members leave. What those who stay did not get, and whether
  * those who left got something afterwards. */
-static struct verdict play(unsigned int period_us)
+static struct verdict play(void)
 {
+	const unsigned int leavers = t.crowd->leavers, members = t.crowd->members;
 	struct verdict stay, went;
 	unsigned int sent;
 
-	stream_start(&t.stream, period_us);
+	stream_start(&t.stream, t.crowd->period_us);
 	turn(300);
 	leave_at_rate();
 	turn(1500); /* what had to wait for the grace period is done */
@@ -192,18 +205,18 @@ static struct verdict play(unsigned int period_us)
 	turn(400);
 	stream_stop(&t.stream);
 	wait_for_copies();
-	stay = verdict_on(LEAVERS, MEMBERS, 0, t.stream.sent);
-	went = verdict_on(0, LEAVERS, sent, t.stream.sent);
+	stay = verdict_on(leavers, members, 0, t.stream.sent);
+	went = verdict_on(0, leavers, sent, t.stream.sent);
 	print_message("%u packets, %u of %u left: %llu missing, %llu repeated, %llu dropped, "
 		      "%llu blocks late\n",
-		      t.stream.sent, LEAVERS, MEMBERS, (unsigned long long)stay.missing,
+		      t.stream.sent, leavers, members, (unsigned long long)stay.missing,
 		      (unsigned long long)stay.repeated,
 		      (unsigned long long)(counter(AMT_COUNT_XMIT_DROPS) +
 					   counter(AMT_COUNT_RECIRCULATION_DROPS)),
 		      (unsigned long long)counter(AMT_COUNT_BLOCKS_LATE));
 	assert_int_equal(stay.repeated, 0);
 	assert_int_equal(went.missing,
-			 (uint64_t)LEAVERS * (t.stream.sent - sent)); /* nothing came */
+			 (uint64_t)leavers * (t.stream.sent - sent)); /* nothing came */
 	assert_int_equal(went.repeated, 0);
 	assert_int_equal(judge_strange(t.judge), 0);
 	assert_int_equal(counter(AMT_COUNT_XMIT_DROPS), 0);
@@ -213,7 +226,7 @@ static struct verdict play(unsigned int period_us)
 
 static void nobody_else_notices(void **state)
 {
-	struct verdict stay = play(CALM_US);
+	struct verdict stay = play();
 
 	assert_true(t.stream.sent > 10 && t.stream.sent < PACKETS);
 	assert_int_equal(stay.missing, 0);
@@ -223,7 +236,7 @@ static void nobody_else_notices(void **state)
 /* On a machine that is fast enough nothing is late. */
 static void late_copies_are_dropped(void **state)
 {
-	struct verdict stay = play(OVERLOAD_US);
+	struct verdict stay = play();
 	uint64_t late = counter(AMT_COUNT_BLOCKS_LATE);
 
 	assert_true(stay.missing <= late * AMT_BLOCK_MEMBERS);
@@ -271,18 +284,24 @@ static void detached_by_and_by(void **state)
 	loop_run(t.base);
 	assert_int_equal(datapath_set_view(t.dp, t.set, &view), 0);
 	assert_int_equal(view.blocks, 0);
-	assert_int_equal(view.members, MEMBERS);
+	assert_int_equal(view.members, t.crowd->members);
 	assert_false(uplink_has_program());
 	event_free(once);
 	event_free(look);
 }
 
+#define LEAVES(name, test, crowd)                             \
+	{                                                     \
+		name, test, setup, teardown, (void *)&(crowd) \
+	}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(nobody_else_notices, setup, teardown),
-		cmocka_unit_test_setup_teardown(late_copies_are_dropped, setup, teardown),
-		cmocka_unit_test_setup_teardown(detached_by_and_by, setup, teardown),
+		LEAVES("8,192 members", nobody_else_notices, calm),
+		LEAVES("100,000 members", nobody_else_notices, largest),
+		LEAVES("more packets than can be copied", late_copies_are_dropped, overload),
+		LEAVES("the uplink goes", detached_by_and_by, calm),
 	};
 	int failed;
 
