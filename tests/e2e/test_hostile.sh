@@ -117,10 +117,11 @@ short_mac() { # short_mac OUTER INNER
 old_secret() { # old_secret OUTER
 	relay_start "$(relay_conf 'secret-lifetime = 4' 'query-interval = 3' \
 		'query-response-interval = 1' 'accept-repeated-mac = no')"
+	local rotated
+	rotated=$(stat secret_rotated)
+	wait_for 20 at_least secret_rotated $((++rotated)) # so that the next is a while away
 	{
-		local rotated
 		wait_for 10 at_least query_sent 1
-		rotated=$(stat secret_rotated)
 		wait_for 20 at_least secret_rotated $((rotated + 1))
 		echo
 		wait_for 10 at_least update_received 1
