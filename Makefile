@@ -76,7 +76,7 @@ run: ## the whole way, live: source, relay, gateways; STREAM=FILE streams a file
 	@$(MAKE) -j"$$(nproc)" --no-print-directory programs
 	@scripts/demo $(if $(STREAM),--stream '$(STREAM)')
 
-test: ## unit, BPF and end-to-end tests, with sanitizers; ONLY='pattern ...' chooses, SHIELD=off
+test: ## unit, BPF and end-to-end tests, with sanitizers; ONLY='pattern ...' chooses, SHIELD=off|both
 	@scripts/setup test
 	@$(MAKE) -j"$$(nproc)" --no-print-directory SANITIZE=1 tests
 	@$(MAKE) -j"$$(nproc)" --no-print-directory programs $(E2E)

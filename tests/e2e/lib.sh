@@ -22,6 +22,11 @@ if [ -n "${AMT_TEST_VALGRIND:-}" ]; then
 	valgrind_begin
 fi
 
+if [ -n "${AMT_TEST_SESSIONS:-}" ]; then
+	# shellcheck source=lib_sessions.sh
+	source "$e2e_top/tests/e2e/lib_sessions.sh"
+fi
+
 for e2e_tool in jq tshark dumpcap; do
 	command -v "$e2e_tool" >/dev/null || net_die "$e2e_tool is missing; run scripts/setup test"
 done
@@ -51,6 +56,7 @@ run_case() { # run_case NAME FUNCTION [ARG...]
 run_step() { # run_step NAME FUNCTION [ARG...]
 	local name=$1 log=$net_dir/case.log status
 	shift
+	[ -z "${AMT_TEST_SESSIONS:-}" ] || sessions_begin
 	: >"$relay_log"
 	set +e # "if" would switch off errexit inside the case
 	(
@@ -86,6 +92,7 @@ case_reason() { # case_reason STATUS LOG
 
 # Whatever the case left behind: the next one starts with an empty relay.
 case_end() {
+	[ -z "${AMT_TEST_SESSIONS:-}" ] || sessions_end
 	relays_end
 	if [ -s "$relay_log" ] && grep -qE 'ERROR: AddressSanitizer|runtime error:|LeakSanitizer' \
 		"$relay_log"; then
@@ -100,6 +107,7 @@ not() { # not COMMAND...
 }
 
 finish() {
+	[ -z "${AMT_TEST_SESSIONS:-}" ] || sessions_write
 	[ "$e2e_failed" -eq 0 ] || exit 1
 	[ "$e2e_passed" -gt 0 ] || [ "$e2e_skipped" -eq 0 ] || exit 77
 	exit 0
