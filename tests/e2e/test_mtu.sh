@@ -233,6 +233,24 @@ mixed() { # mixed OUTER MTU2 MTU3 [CONF_LINE...]
 	outer_whole c2 "$outer"
 }
 
+# More of them than a turn of the loop has time for, and one that needs fragments.
+many() {
+	route_mtu 10.2.1.2 1400
+	relay_start "$(relay_conf)"
+	gateways_start few 1 -r "$relay4" -S 10.2.1.2 "$(channel "$ssm4")"
+	gateways_start g 1101 -n 1100 -r "$relay4" -S 10.2.1.1 --start-rate 200 --expect 5 \
+		"$(channel "$ssm4")"
+	mtu_is 10.2.1.2 1370
+	sources_set_df 0
+	send -g "$ssm4" -n 5 -s "$payload" -r 1M
+	wait_for 20 has_counted fragmented 5 || fail "$(stat fragmented) of 5 are fragmented"
+	gateways_good g
+	expect "datagrams" "$(figure g .packets)" -eq 5500
+	gateways_signal few INT
+	gateways_end few || true
+	stats_zero event_lost send_failed
+}
+
 # The same with DF=1: who can have it gets it, the source hears of the smallest once (R-92).
 mixed_refused() { # mixed_refused GROUP ERROR
 	route_mtu 10.2.1.2 1350
@@ -323,6 +341,7 @@ mtu_case "to the octet, over IPv6" exactly 6 1250
 mtu_case "DF=1, ASM: nobody is told" refused 4 1270 "$asm4" ""
 mtu_case "IPv6, ASM: nobody is told" refused 4 1270 "$asm6" ""
 mtu_case "several MTUs in one group over IPv6" mixed 6 1400 1290
+mtu_case "several MTUs in a large group" many
 mtu_case "several MTUs, DF=1: one error" mixed_refused "$ssm4" "1280 $source4 $ssm4"
 mtu_case "several MTUs, IPv6: one error" mixed_refused "$ssm6" "1280 $source6 $ssm6"
 mtu_case "links and routes change their MTU" followed

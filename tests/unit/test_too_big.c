@@ -292,12 +292,25 @@ static struct too_big_target target(uint16_t port, uint32_t mtu, bool ecn)
 	};
 }
 
+static void pass(struct too_big *too_big, uint64_t now, const void *datagram, size_t len,
+		 const struct too_big_target *targets, unsigned int n)
+{
+	struct too_big_passage passage;
+	unsigned int i;
+
+	if (!too_big_begin(too_big, now, datagram, len, &passage))
+		return;
+	for (i = 0; i < n; i++)
+		too_big_send(too_big, &passage, &targets[i]);
+	too_big_end(too_big, now, &passage);
+}
+
 static void datagram_in(struct world *w, uint8_t *datagram, size_t len,
 			const struct too_big_target *targets, unsigned int n)
 {
 	w->nsent = 0;
 	w->nicmp = 0;
-	too_big_datagram(w->too_big, NSEC_PER_SEC, datagram, len, targets, n);
+	pass(w->too_big, NSEC_PER_SEC, datagram, len, targets, n);
 	free(datagram);
 }
 
@@ -402,18 +415,18 @@ static void errors_and_copies_are_limited(void **state)
 	assert_non_null(many);
 	start(w);
 	for (i = 0; i < 1000; i++)
-		too_big_datagram(w->too_big, NSEC_PER_SEC, datagram, 1450, &one, 1);
+		pass(w->too_big, NSEC_PER_SEC, datagram, 1450, &one, 1);
 	assert_true(w->nicmp >= 1 && w->nicmp <= 20);
 	free(datagram);
 	datagram = ipv4(1450, "", 0, "232.1.1.1");
 	for (i = 0; i < 1000; i++)
 		many[i] = target((uint16_t)(i + 1), 1400, false);
 	for (i = 0; i < 100; i++)
-		too_big_datagram(w->too_big, 2 * NSEC_PER_SEC, datagram, 1450, many, 1000);
+		pass(w->too_big, 2 * NSEC_PER_SEC, datagram, 1450, many, 1000);
 	assert_true(w->nsent >= 20000 && w->nsent <= 22000);
 	assert_int_equal(counter_get(AMT_COUNT_EVENT_LOST), 90);
 	w->nsent = 0;
-	too_big_datagram(w->too_big, 3 * NSEC_PER_SEC, datagram, 1450, many, 1000);
+	pass(w->too_big, 3 * NSEC_PER_SEC, datagram, 1450, many, 1000);
 	assert_int_equal(w->nsent, 2000);
 	free(datagram);
 	free(many);
@@ -433,7 +446,7 @@ static void nonsense_is_dropped(void **state)
 		for (len = 0; len < sizeof(octets); len++) {
 			memset(octets, first, sizeof(octets));
 			exact = exact_copy(octets, len);
-			too_big_datagram(w->too_big, NSEC_PER_SEC, exact.data, len, targets, 1);
+			pass(w->too_big, NSEC_PER_SEC, exact.data, len, targets, 1);
 			free_exact(&exact);
 		}
 	assert_int_equal(counter_get(AMT_COUNT_FRAGMENTED), 0);

@@ -37,8 +37,8 @@ static int on_event(void *arg, void *data, size_t size)
 		nexthop_kick(dp->nexthops, (uint16_t)event->id);
 	else if (event->type == AMT_EVENT_TOO_BIG && event->length <= size - sizeof(*event) &&
 		 event->id < dp->sets_top && dp->sets[event->id].used && dp->callbacks.too_big)
-		dp->callbacks.too_big(dp->callbacks.arg, event->id, event->ifindex, event + 1,
-				      event->length);
+		dp->callbacks.too_big(dp->callbacks.arg, &dp->sets[event->id].key, event->ifindex,
+				      event + 1, event->length);
 	return 0;
 }
 

@@ -44,9 +44,9 @@ struct datapath_options {
 };
 
 struct datapath_callbacks {
-	/* A datagram over its group's MTU (R-89..R-92). set is the group id. */
-	void (*too_big)(void *arg, uint32_t set, uint32_t ifindex, const void *datagram,
-			uint32_t length);
+	/* A datagram over the MTU of its set (R-89..R-92). */
+	void (*too_big)(void *arg, const struct amt_group_key *set, uint32_t ifindex,
+			const void *datagram, uint32_t length);
 	/* An attached interface went away or came back under the same name. */
 	void (*interface_changed)(void *arg, const char *name, bool present);
 	void *arg;
@@ -162,10 +162,11 @@ void datapath_set_measure(struct datapath *dp, uint32_t set, uint64_t now);
 /* What was measured last, in kbit/s of inner octets; DATAPATH_NONE: nothing yet. */
 uint32_t datapath_set_rate(const struct datapath *dp, uint32_t set);
 int datapath_set_view(struct datapath *dp, uint32_t set, struct datapath_set_view *out);
-/* Whether the tunnel is a member of the set of that key. */
+/* The members of the set of that key: how many, whether a tunnel is one, all of them. */
+unsigned int datapath_set_size(struct datapath *dp, const struct amt_group_key *key);
 bool datapath_set_has(struct datapath *dp, const struct amt_group_key *key, uint32_t tunnel);
-void datapath_set_members(struct datapath *dp, uint32_t set, void (*fn)(void *arg, uint32_t tunnel),
-			  void *arg);
+void datapath_set_members(struct datapath *dp, const struct amt_group_key *key,
+			  void (*fn)(void *arg, uint32_t tunnel), void *arg);
 
 /* ---- adoption ---- */
 

@@ -388,10 +388,18 @@ bool datapath_set_has(struct datapath *dp, const struct amt_group_key *key, uint
 	return set && members_find(dp->members, set->id, tunnel) != MEMBER_NONE;
 }
 
-void datapath_set_members(struct datapath *dp, uint32_t id, void (*fn)(void *arg, uint32_t tunnel),
-			  void *arg)
+unsigned int datapath_set_size(struct datapath *dp, const struct amt_group_key *key)
 {
-	uint32_t ref = set_get(dp, id) ? members_of_set(dp->members, id) : MEMBER_NONE;
+	const struct set *set = set_find(dp, key);
+
+	return set ? members_in_set(dp->members, set->id) : 0;
+}
+
+void datapath_set_members(struct datapath *dp, const struct amt_group_key *key,
+			  void (*fn)(void *arg, uint32_t tunnel), void *arg)
+{
+	const struct set *set = set_find(dp, key);
+	uint32_t ref = set ? members_of_set(dp->members, set->id) : MEMBER_NONE;
 
 	for (; ref != MEMBER_NONE; ref = members_next_of_set(dp->members, ref))
 		fn(arg, members_get(dp->members, ref)->tunnel);

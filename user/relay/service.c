@@ -258,17 +258,15 @@ static void close_engine(struct relay_service *service)
 	wakeup_close(&service->tick);
 	if (service->second)
 		event_free(service->second);
+	service_too_big_close(service);
 	relay_sockets_free(service->sockets);
 	relay_free(service->relay);
-	too_big_free(service->too_big);
-	icmp_socket_close(&service->icmp);
 }
 
 static void service_free(struct relay_service *service)
 {
 	service_sets_free(service);
 	service_shield_free(service);
-	free(service->targets);
 	free(service->addresses);
 	free(service->instance);
 	free(service);

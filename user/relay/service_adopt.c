@@ -39,7 +39,7 @@ static void collect_set(void *arg, uint32_t set, const struct amt_group_key *key
 
 	to->key = *key;
 	note(to, adoption_add_set(&to->adoption, key));
-	datapath_set_members(to->service->datapath, set, collect_member, to);
+	datapath_set_members(to->service->datapath, key, collect_member, to);
 }
 
 /* A tunnel is restored when the first of its groups comes up: one without any is left to the

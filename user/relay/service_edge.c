@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The engine's edge made of the real parts: sockets, the packet path's tunnels and secrets,
- * getrandom(2); the slow path of datagrams that are too big; and ICMP errors about our data.
+ * getrandom(2); and ICMP errors about our data.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -110,99 +110,6 @@ void service_edge(struct relay_service *service, struct relay_edge *edge)
 		.rate = service_rate,
 	};
 	service_sets_sink(&edge->sink);
-}
-
-/* ---- datagrams that are too big ---- */
-
-static void too_big_send(void *arg, const struct amt_sockaddr *local,
-			 const struct amt_sockaddr *peer, uint8_t tos, const void *buf, size_t len)
-{
-	struct relay_service *service = arg;
-
-	relay_sockets_send_data(service->sockets, local, peer, tos, buf, len);
-}
-
-static void too_big_icmp(void *arg, const struct amt_addr *to, const void *buf, size_t len)
-{
-	struct relay_service *service = arg;
-
-	icmp_socket_send(&service->icmp, to, buf, len);
-}
-
-static struct too_big_options too_big_options(const struct relay_service *service)
-{
-	const struct config_relay *config = service->config;
-	struct too_big_options options = {
-		.ssm = config->ssm_range.list,
-		.nssm = config->ssm_range.n,
-		.dscp_fixed = strcmp(config->dscp, "copy") != 0,
-	};
-
-	if (options.dscp_fixed)
-		options.dscp = (uint8_t)(strtoul(config->dscp, NULL, 10) << 2);
-	return options;
-}
-
-void service_too_big_reload(struct relay_service *service)
-{
-	const struct too_big_options options = too_big_options(service);
-
-	too_big_set_options(service->too_big, &options);
-}
-
-int service_too_big_open(struct relay_service *service, struct error *err)
-{
-	const struct too_big_edge edge = {service, too_big_send, too_big_icmp};
-	struct too_big_options options = too_big_options(service);
-	int rc;
-
-	service_random(service, options.hash_key, sizeof(options.hash_key));
-	service->too_big = too_big_new(&options, &edge);
-	if (!service->too_big)
-		return error_set(err, -ENOMEM, "relay: no memory");
-	rc = icmp_socket_open(&service->icmp);
-	if (rc)
-		log_warning("no raw socket (%s): sources of too big datagrams are not told, nor "
-			    "does amtd hear of unreachable gateways; it needs CAP_NET_RAW",
-			    strerror(-rc));
-	return 0;
-}
-
-static void add_target(void *arg, uint32_t tunnel)
-{
-	struct relay_service *service = arg;
-	const struct amt_tunnel *record = datapath_tunnel(service->datapath, tunnel);
-	unsigned int room = service->targets_room ? service->targets_room * 2 : 64;
-
-	if (!record)
-		return;
-	if (service->ntargets == service->targets_room) {
-		struct too_big_target *targets = realloc(service->targets, room * sizeof(*targets));
-
-		if (!targets)
-			return;
-		service->targets = targets;
-		service->targets_room = room;
-	}
-	service->targets[service->ntargets++] = (struct too_big_target){
-		.local = {record->relay, record->relay_port},
-		.peer = {record->gateway, record->gateway_port},
-		.mtu = record->mtu,
-		.ecn = record->flags & AMT_TUNNEL_ECN,
-	};
-}
-
-void service_too_big(void *arg, uint32_t set, uint32_t ifindex, const void *datagram,
-		     uint32_t length)
-{
-	struct relay_service *service = arg;
-
-	if (!service->too_big) /* not open yet */
-		return;
-	service->ntargets = 0;
-	datapath_set_members(service->datapath, set, add_target, service);
-	too_big_datagram(service->too_big, clock_now(), datagram, length, service->targets,
-			 service->ntargets);
 }
 
 /* ---- gateways that cannot be reached ---- */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Inside of the relay service, for its own files only: service.c (life and timers),
- * service_edge.c (what the engine calls), service_sets.c (forwarding sets and upstream joins),
- * service_interfaces.c, service_addresses.c, service_adopt.c (a predecessor's state),
- * service_shield.c (what the shield is told).
+ * service_edge.c (what the engine calls), service_too_big.c (the slow path of datagrams that are
+ * too big), service_sets.c (forwarding sets and upstream joins), service_interfaces.c,
+ * service_addresses.c, service_adopt.c (a predecessor's state), service_shield.c (what the shield
+ * is told).
  */
 #ifndef AMT_RELAY_SERVICE_STATE_H
 #define AMT_RELAY_SERVICE_STATE_H
@@ -46,6 +47,7 @@ struct service_interface {
 };
 
 struct service_shield;
+struct service_datagram;
 
 struct relay_service {
 	struct event_base *base;
@@ -70,8 +72,9 @@ struct relay_service {
 	struct service_set *sets; /* by id */
 	uint32_t nsets, next_set;
 	struct service_group *groups;
-	struct too_big_target *targets; /* of the datagram in hand */
-	unsigned int ntargets, targets_room;
+	struct service_datagram *datagrams, **last_datagram; /* too big, in order */
+	unsigned int ndatagrams;
+	struct wakeup too_big_turn; /* to go on with them */
 
 	struct service_interface interfaces[AMT_INTERFACES_MAX];
 	unsigned int ninterfaces;
@@ -83,12 +86,15 @@ struct relay_service {
 /* ---- service_edge.c ---- */
 void service_edge(struct relay_service *service, struct relay_edge *edge);
 void service_random(void *arg, void *buf, size_t len);
-/* datapath_callbacks.too_big */
-void service_too_big(void *arg, uint32_t set, uint32_t ifindex, const void *datagram,
-		     uint32_t length);
-int service_too_big_open(struct relay_service *service, struct error *err);
 /* Once a second: what ICMP says of gateways that our data does not reach. */
 void service_unreachable(struct relay_service *service);
+
+/* ---- service_too_big.c ---- */
+int service_too_big_open(struct relay_service *service, struct error *err);
+void service_too_big_close(struct relay_service *service);
+/* datapath_callbacks.too_big */
+void service_too_big(void *arg, const struct amt_group_key *set, uint32_t ifindex,
+		     const void *datagram, uint32_t length);
 /* With the configuration of now. */
 void service_too_big_reload(struct relay_service *service);
 

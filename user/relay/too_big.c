@@ -26,13 +26,6 @@ struct too_big {
 	uint8_t message[AMT_DATA_LEN + FRAGMENT_MAX];
 };
 
-/* What the decisions need of the inner header. */
-struct inner_view {
-	struct amt_addr source, group;
-	uint8_t tos;
-	bool may_fragment; /* IPv4 with DF=0 */
-};
-
 struct too_big *too_big_new(const struct too_big_options *options, const struct too_big_edge *edge)
 {
 	struct too_big *too_big = calloc(1, sizeof(*too_big));
@@ -63,8 +56,12 @@ void too_big_set_options(struct too_big *too_big, const struct too_big_options *
 	too_big->options = *options;
 }
 
-static bool inner_read(const uint8_t *datagram, size_t len, struct inner_view *view)
+/* What the decisions need of the inner header. */
+static bool inner_read(struct too_big_passage *view)
 {
+	const uint8_t *datagram = view->datagram;
+	size_t len = view->len;
+
 	if (len >= AMT_IPV4_HLEN && datagram[0] >> 4 == 4) {
 		view->source = addr_from_ipv4(datagram + 12);
 		view->group = addr_from_ipv4(datagram + 16);
@@ -101,7 +98,7 @@ struct copy {
 	uint8_t tos;
 };
 
-static uint8_t outer_tos(const struct too_big_options *options, const struct inner_view *view,
+static uint8_t outer_tos(const struct too_big_options *options, const struct too_big_passage *view,
 			 const struct too_big_target *target)
 {
 	uint8_t dscp = options->dscp_fixed ? options->dscp : view->tos & AMT_DSCP_MASK;
@@ -130,54 +127,54 @@ static bool over_budget(struct too_big *too_big, uint64_t now)
 }
 
 /* One error for all tunnels that could not be served. */
-static void tell_source(struct too_big *too_big, uint64_t now, const struct inner_view *view,
-			const void *datagram, size_t len, uint32_t mtu)
+static void tell_source(struct too_big *too_big, uint64_t now, const struct too_big_passage *it)
 {
 	uint8_t buf[ICMP_ERROR_MAX];
 	size_t n;
 
-	if (!group_is_ssm(&too_big->options, &view->group) ||
-	    !addr_is_unicast_source(&view->source) ||
-	    !ratelimit_take(too_big->icmp, now, &view->source))
+	if (!group_is_ssm(&too_big->options, &it->group) || !addr_is_unicast_source(&it->source) ||
+	    !ratelimit_take(too_big->icmp, now, &it->source))
 		return;
-	if (addr_is_ipv4(&view->source))
-		n = icmp_frag_needed(datagram, len, mtu, buf);
+	if (addr_is_ipv4(&it->source))
+		n = icmp_frag_needed(it->datagram, it->len, it->smallest, buf);
 	else
-		n = icmp6_packet_too_big(datagram, len, mtu, buf);
-	too_big->edge.icmp(too_big->edge.arg, &view->source, buf, n);
+		n = icmp6_packet_too_big(it->datagram, it->len, it->smallest, buf);
+	too_big->edge.icmp(too_big->edge.arg, &it->source, buf, n);
 	counter_add(AMT_COUNT_ICMP_TOO_BIG_SENT, 1);
 }
 
-void too_big_datagram(struct too_big *too_big, uint64_t now, const void *datagram, size_t len,
-		      const struct too_big_target *targets, unsigned int ntargets)
+bool too_big_begin(struct too_big *too_big, uint64_t now, const void *datagram, size_t len,
+		   struct too_big_passage *passage)
 {
-	bool fragmented = false;
-	struct inner_view view;
-	uint32_t smallest = 0;
-	unsigned int i;
+	*passage = (struct too_big_passage){.datagram = datagram, .len = len};
+	if (len > FRAGMENT_MAX || !inner_read(passage))
+		return false;
+	if (!over_budget(too_big, now))
+		return true;
+	counter_add(AMT_COUNT_EVENT_LOST, 1);
+	return false;
+}
 
-	if (len > FRAGMENT_MAX || !inner_read(datagram, len, &view))
-		return;
-	if (over_budget(too_big, now)) {
-		counter_add(AMT_COUNT_EVENT_LOST, 1);
-		return;
-	}
-	for (i = 0; i < ntargets; i++) {
-		const struct too_big_target *target = &targets[i];
-		struct copy copy = {too_big, target, outer_tos(&too_big->options, &view, target)};
+void too_big_send(struct too_big *too_big, struct too_big_passage *it,
+		  const struct too_big_target *target)
+{
+	struct copy copy = {too_big, target, outer_tos(&too_big->options, it, target)};
 
-		if (!target->mtu)
-			continue;
-		if (len <= target->mtu)
-			send_copy(&copy, datagram, len);
-		else if (view.may_fragment)
-			fragmented |=
-				fragment_ipv4(datagram, len, target->mtu, send_copy, &copy) > 0;
-		else if (!smallest || target->mtu < smallest)
-			smallest = target->mtu;
-	}
-	if (fragmented)
+	if (!target->mtu)
+		return;
+	if (it->len <= target->mtu)
+		send_copy(&copy, it->datagram, it->len);
+	else if (it->may_fragment)
+		it->fragmented |=
+			fragment_ipv4(it->datagram, it->len, target->mtu, send_copy, &copy) > 0;
+	else if (!it->smallest || target->mtu < it->smallest)
+		it->smallest = target->mtu;
+}
+
+void too_big_end(struct too_big *too_big, uint64_t now, const struct too_big_passage *passage)
+{
+	if (passage->fragmented)
 		counter_add(AMT_COUNT_FRAGMENTED, 1);
-	if (smallest)
-		tell_source(too_big, now, &view, datagram, len, smallest);
+	if (passage->smallest)
+		tell_source(too_big, now, passage);
 }

@@ -44,9 +44,24 @@ void too_big_free(struct too_big *too_big);
 /* Other options from now on; hash_key is not read. */
 void too_big_set_options(struct too_big *too_big, const struct too_big_options *options);
 
-/* Bounded: a second takes so many copies; a datagram beyond them is dropped, counted as
- * event_lost. */
-void too_big_datagram(struct too_big *too_big, uint64_t now, const void *datagram, size_t len,
-		      const struct too_big_target *targets, unsigned int ntargets);
+/* A datagram on its way to its tunnels, one after the other. */
+struct too_big_passage {
+	const uint8_t *datagram; /* the caller's, until the end */
+	size_t len;
+	struct amt_addr source, group;
+	uint8_t tos;
+	bool may_fragment; /* IPv4 with DF=0 */
+	bool fragmented;
+	uint32_t smallest; /* MTU that it did not fit; 0: it did everywhere */
+};
+
+/* Bounded: a second takes so many copies; a datagram beyond them is dropped, counted as event_lost.
+ * False: it goes nowhere. */
+bool too_big_begin(struct too_big *too_big, uint64_t now, const void *datagram, size_t len,
+		   struct too_big_passage *passage);
+void too_big_send(struct too_big *too_big, struct too_big_passage *passage,
+		  const struct too_big_target *target);
+/* After the last target. */
+void too_big_end(struct too_big *too_big, uint64_t now, const struct too_big_passage *passage);
 
 #endif
