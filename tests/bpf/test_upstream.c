@@ -716,25 +716,39 @@ static int say_to_port(const char *octets)
 	return -err;
 }
 
+/* Opens upstream with a holder that keeps the socket `kept`. */
+static void open_keeping(void)
+{
+	struct upstream_options options = {
+		.instance = instance, .hold_ns = 2 * NSEC_PER_SEC, .sockets = sockets_to_keep};
+	struct error err;
+
+	assert_int_equal(upstream_open(&upstream, &options, base, &err), 0);
+	await(status().holder_pid > 0, 3);
+}
+
+/* amtd and its socket are gone, the holder has its own. */
+static void leave_holder(void)
+{
+	settle(100);
+	upstream_close(upstream);
+	upstream = NULL;
+	close(kept);
+	kept = -1;
+}
+
 /* While no amtd runs, its port is open and what comes there waits for the next one; after the
  * holder's end, or when amtd listens there no more, it is closed. */
 static void keeps_sockets(void **state)
 {
-	struct upstream_options options = {
-		.instance = instance, .hold_ns = 2 * NSEC_PER_SEC, .sockets = sockets_to_keep};
 	struct descriptors taken;
-	struct error err;
 	char octet = 0;
 
 	net_run("ip link set lo up");
 	upstream_destroy(upstream);
 	kept = udp_socket("127.0.0.2", 2268);
-	assert_int_equal(upstream_open(&upstream, &options, base, &err), 0);
-	await(status().holder_pid > 0, 3);
-	settle(100);
-	upstream_close(upstream);
-	upstream = NULL;
-	close(kept);
+	open_keeping();
+	leave_holder();
 	assert_int_equal(say_to_port("a"), 0);
 
 	holder_take(instance, &taken);
@@ -742,8 +756,7 @@ static void keeps_sockets(void **state)
 	kept = taken.fd[0];
 	assert_int_equal(recv(kept, &octet, 1, MSG_DONTWAIT), 1);
 	assert_int_equal(octet, 'a');
-	assert_int_equal(upstream_open(&upstream, &options, base, &err), 0);
-	await(status().holder_pid > 0, 3);
+	open_keeping();
 	close(kept);
 	kept = -1;
 	assert_int_equal(say_to_port("b"), 0);
@@ -753,11 +766,7 @@ static void keeps_sockets(void **state)
 
 	kept = udp_socket("127.0.0.2", 2268);
 	upstream_sockets_changed(upstream);
-	settle(100);
-	upstream_close(upstream);
-	upstream = NULL;
-	close(kept);
-	kept = -1;
+	leave_holder();
 	assert_int_equal(say_to_port("d"), 0);
 	await(say_to_port("e") == -ECONNREFUSED, 5);
 	holder_take(instance, &taken);
@@ -767,20 +776,12 @@ static void keeps_sockets(void **state)
 /* Those of another network namespace are of no use. */
 static void keeps_sockets_for_its_namespace(void **state)
 {
-	struct upstream_options options = {
-		.instance = instance, .hold_ns = 2 * NSEC_PER_SEC, .sockets = sockets_to_keep};
 	struct descriptors taken;
-	struct error err;
 
 	upstream_destroy(upstream);
 	kept = udp_socket("0.0.0.0", 2268);
-	assert_int_equal(upstream_open(&upstream, &options, base, &err), 0);
-	await(status().holder_pid > 0, 3);
-	settle(100);
-	upstream_close(upstream);
-	upstream = NULL;
-	close(kept);
-	kept = -1;
+	open_keeping();
+	leave_holder();
 	net_leave();
 	assert_true(net_enter());
 	holder_take(instance, &taken);

@@ -96,7 +96,9 @@ bool arguments_nothing(struct arguments *arguments, int argc, char **argv, json_
 	return only_words(argc, argv, 0);
 }
 
-bool arguments_tunnels(struct arguments *arguments, int argc, char **argv, json_t *request)
+/* No word, or an address by that name. */
+static bool take_address(int argc, char **argv, json_t *request, const char *name,
+			 int (*check)(const char *text, struct amt_addr *out, struct error *err))
 {
 	struct amt_addr addr;
 	struct error err;
@@ -105,21 +107,18 @@ bool arguments_tunnels(struct arguments *arguments, int argc, char **argv, json_
 		return false;
 	if (optind == argc)
 		return true;
-	put_text(request, "address", argv[optind]);
-	return checked(check_address(argv[optind], &addr, &err), &err);
+	put_text(request, name, argv[optind]);
+	return checked(check(argv[optind], &addr, &err), &err);
+}
+
+bool arguments_tunnels(struct arguments *arguments, int argc, char **argv, json_t *request)
+{
+	return take_address(argc, argv, request, "address", check_address);
 }
 
 bool arguments_groups(struct arguments *arguments, int argc, char **argv, json_t *request)
 {
-	struct amt_addr group;
-	struct error err;
-
-	if (!only_words(argc, argv, 1))
-		return false;
-	if (optind == argc)
-		return true;
-	put_text(request, "group", argv[optind]);
-	return checked(check_group(argv[optind], &group, &err), &err);
+	return take_address(argc, argv, request, "group", check_group);
 }
 
 bool arguments_stats(struct arguments *arguments, int argc, char **argv, json_t *request)
