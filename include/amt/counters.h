@@ -24,7 +24,7 @@
 	X(LINK_LOCAL, "link-local scope destination")                                             \
 	X(MALFORMED, "inner headers or lengths that contradict each other")                       \
 	X(TOO_BIG, "inner datagrams over the group's smallest tunnel MTU")                        \
-	X(EVENT_LOST, "events dropped: ring full or over the rate limit")                         \
+	X(EVENT_LOST, "events dropped: too many wait or over the rate limit")                     \
 	X(HEADROOM, "no room in front of the packet for the outer header")                        \
 	X(REDIRECT_FAILED, "the broadcast could not be started")                                  \
 	X(CURSOR_LOST, "copies dropped because their packet's cursor was gone")                   \

@@ -3,7 +3,9 @@
  * The event loop's turns: how long each works, so that nobody has to believe that the loop never
  * pauses, and a measure by which work that can wait is put off to the next turn. A turn is what
  * happens between two waits for events. It is measured in CPU time of this thread: a busy machine
- * that gives us none for a while is not our pause. One loop a process, one thread.
+ * that gives us none for a while is not our pause. What a kernel without IRQ_TIME_ACCOUNTING does
+ * in interrupts meanwhile, such as receiving packets, counts as ours all the same. One loop a
+ * process, one thread.
  */
 #ifndef AMT_BASE_LOOP_H
 #define AMT_BASE_LOOP_H
