@@ -163,19 +163,25 @@ long() {
 	datapath_clean
 }
 
-# amtd is killed, and adopted by the next one, while the stream flows; it is away for longer than a
-# query interval, so that the driver's Requests come meanwhile. At an ICMP error it would ask again
-# at once, four times, then forget the relay and drop its data.
+# amtd is killed, and adopted by the next one, while the stream flows; a Request of the driver's comes
+# meanwhile. At an ICMP error it would ask again at once, four times, then forget the relay and drop
+# its data. Killed shortly before it asks: who is away for two intervals has no tunnels any more.
 relay_restart() {
 	local sender
 	join r gw 1 --expect 400 "$(channel 4)"
+	wait_for "$patience" at_least query_sent $(($(stat query_sent) + 1)) || fail "it does not ask"
+	sleep $((query_interval - 3))
 	send_in_order -g "$ssm4" -n 400 -r 200k -s 1200 &
 	sender=$!
 	kill -KILL "$(ctl --json status | jq .pid)"
-	sleep $((query_interval + 2))
+	wait_for "$patience" something_waits || fail "nothing came while amtd was away"
 	our_relay
 	wait "$sender"
 	listener_good r
+}
+
+something_waits() { # in the relay's sockets, which the holder keeps
+	on relay ss -Hnul 'sport = :2268' | awk '{ waiting += $2 } END { exit waiting == 0 }'
 }
 
 # The device goes without a word, and another comes.
