@@ -34,7 +34,7 @@ survives_kill() {
 	local ifindex sender
 	relays_up
 	gateway_up $relay4
-	head -c 1500000 /dev/urandom >"$net_dir/film"
+	head -c 3000000 /dev/urandom >"$net_dir/film"
 	listener_start film --complete --compare "$net_dir/film" "${channels[@]}"
 	wait_for 10 forwards 2 || fail "not joined at the relay"
 	ifindex=$(amt0_ifindex)
